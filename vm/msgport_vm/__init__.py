@@ -1,0 +1,1 @@
+"""Machines that a generated module can be loaded on; nothing here knows of message ports."""
