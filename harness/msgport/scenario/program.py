@@ -122,9 +122,9 @@ class Variant:
 
     ``choices`` are the (name, alternative) pairs of ``vary:`` in file order; ``observables`` gives the shape of every
     outcome: registers in order of column and statement, then the ``observe:`` fields.
-    ``says`` is true when a column says something: then the module runs it once a load and the lines said, in order,
-    are one more value at the end of the outcome. ``module`` names a hand-written template instead of the columns'
-    own code (the manual's two examples).
+    ``says`` is true when a column says something: then the module runs it once a load, ``observables`` is empty, and
+    the lines said, in order, joined as ``outcome`` says, are the outcome's one value. ``module`` names a hand-written
+    template instead of the columns' own code (the manual's two examples).
     """
 
     scenario: str
@@ -145,6 +145,12 @@ class Variant:
     def name(self) -> str:
         """``scenario`` or ``scenario/P=thread,place=cross-cpu``: unique within a catalogue."""
         return self.scenario + ("/" + ",".join(f"{k}={v}" for k, v in self.choices) if self.choices else "")
+
+    @property
+    def index(self) -> dict[str, int]:
+        """The place of each observable in ``Outcome.values``, by the name that conditions use; ``said`` comes last."""
+        names = [str(each) for each in self.observables] + (["said"] if self.says else [])
+        return {name: place for place, name in enumerate(names)}
 
     @property
     def cpus(self) -> int:

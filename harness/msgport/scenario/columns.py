@@ -1,0 +1,184 @@
+"""The columns of a scenario: each cell checked against the table of statements."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from lark import Token, Tree
+
+from msgport.scenario.declare import Names, call_of, flag_names, number
+from msgport.scenario.program import Argument, Ref, Register, Statement, Thread
+from msgport.scenario.source import nearest
+from msgport.scenario.statements import OPTIONAL, STATEMENTS, Form, Parameter, Result
+
+HIGHEST_CPU = 255
+LONGEST_LINE = 66
+"""Bytes that a said line may take in a record, where each byte outside A-Z a-z 0-9 _ . / - takes three."""
+
+
+@dataclass
+class Column:
+    """One thread while its cells are read: its registers so far, with what each holds."""
+
+    names: Names
+    registers: dict[str, Result] = field(default_factory=dict)
+
+    def statement(self, tree: Tree[Token]) -> Statement:
+        """Check one cell; ScenarioError says what is wrong with it."""
+        source = self.names.source
+        register, op, *arguments = tree.children
+        assert isinstance(op, Token)
+        if op not in STATEMENTS:
+            raise source.error(op, f"there is no statement {op!s}", nearest(op, STATEMENTS))
+        form = STATEMENTS[op]
+        least = sum(parameter not in OPTIONAL for parameter in form.parameters)
+        if not least <= len(arguments) <= len(form.parameters):
+            raise source.error(op, f"{op!s} takes {least} arguments, not {len(arguments)}", usage(op, form))
+        checked = tuple(
+            self._argument(parameter, argument, usage(op, form))
+            for parameter, argument in zip(form.parameters, arguments, strict=False)
+        )
+        if isinstance(register, Token):
+            self._bind(register, op, form)
+        return Statement(str(op), checked, str(register) if register else None, source.position(op))
+
+    def _bind(self, register: Token, op: Token, form: Form) -> None:
+        source = self.names.source
+        if form.result is None:
+            raise source.error(register, f"{op!s} has no result to put into {register!s}", usage(op, form))
+        if register in self.registers:
+            raise source.error(register, f"register {register!s} is set twice in this column", "take another name")
+        self.registers[self.names.declare(register)] = form.result
+
+    def _argument(self, parameter: Parameter, argument: Token | Tree[Token], hint: str) -> Argument:
+        source, names = self.names.source, self.names
+        if parameter in ("putport", "replyport", "abort"):
+            return names.handler(parameter, *self._call(argument, parameter, hint))
+        if parameter == "flags":
+            tokens = [argument] if isinstance(argument, Token) else argument.children
+            if isinstance(argument, Token) or argument.data == "flag_sum":
+                return flag_names(source, [token for token in tokens if isinstance(token, Token)])
+        if not isinstance(argument, Token):
+            raise source.error(_first(argument), f"this is no {parameter}", hint)
+        if parameter == "number":
+            return number(source, argument)
+        if parameter == "text":
+            return self._text(argument, hint)
+        if argument.type in ("TEXT", "NUMBER"):
+            raise source.error(argument, f"{argument!s} is no {parameter}", hint)
+        if parameter == "message":
+            return self._message(argument)
+        if parameter == "declared-message":
+            return Ref("message", names.message(argument))
+        if parameter == "port":
+            return Ref("port", names.port(argument))
+        if parameter == "thread":
+            return Ref("thread", names.thread(argument))
+        if parameter == "guard" and argument not in names.serializers:
+            guard = names.guard(argument)
+            return Ref("serializer", guard) if guard else Ref("port", str(argument))
+        return Ref("serializer", names.serializer(argument))
+
+    def _call(self, argument: Token | Tree[Token], kind: str, hint: str) -> tuple[Token, list[Token]]:
+        if isinstance(argument, Token):
+            return argument, []
+        if argument.data != "handler_call":
+            raise self.names.source.error(_first(argument), f"this is no {kind} handler", hint)
+        return call_of(argument)
+
+    def _text(self, token: Token, hint: str) -> str:
+        source, text = self.names.source, str(token)[1:-1]
+        if token.type != "TEXT":
+            raise source.error(token, f'{token!s} is no text in "quotes"', hint)
+        if not text.isascii() or not text.isprintable() or " / " in text or not text.strip():
+            raise source.error(token, "this text cannot be said", "printable ASCII without ' / ', not empty")
+        if len(re.sub(r"[^A-Za-z0-9_./-]", "%XX", text)) > LONGEST_LINE:
+            raise source.error(
+                token, "this text is too long", f"{LONGEST_LINE} bytes, blanks and punctuation counting three"
+            )
+        return text
+
+    def _message(self, token: Token) -> Argument:
+        """A declared message, or a register of this column that holds one."""
+        source = self.names.source
+        if token in self.names.messages:
+            return Ref("message", str(token))
+        if token in self.registers:
+            if self.registers[str(token)] != "message":
+                held = self.registers[str(token)]
+                raise source.error(token, f"register {token!s} holds {held}, not a message", "name a message")
+            return Register(str(token))
+        known = [*self.names.messages, *(name for name, kind in self.registers.items() if kind == "message")]
+        raise source.error(
+            token, f"{token!s} is neither a message nor a register set before in this column", nearest(token, known)
+        )
+
+
+def usage(op: str, form: Form) -> str:
+    """How a statement is written: ``write: REGISTER = domsg PORT MESSAGE``."""
+    words = (f"[{word.upper()}]" if word in OPTIONAL else word.upper() for word in form.parameters)
+    return "write: " + " ".join(("REGISTER =" if form.result else "", op, *words)).strip()
+
+
+def _first(tree: Tree[Token]) -> Token:
+    return next(tree.scan_values(lambda value: isinstance(value, Token)))
+
+
+def headings(source_names: Names, columns: Tree[Token]) -> list[int | None]:
+    """Read the column heads into ``source_names.threads``; the CPU that each gives, if any."""
+    source = source_names.source
+    cpus: list[int | None] = []
+    for place, column in enumerate(columns.children):
+        assert isinstance(column, Tree)
+        name, cpu = column.children
+        assert isinstance(name, Token)
+        if name != f"T{place}":
+            raise source.error(name, f"column {place} is headed {name!s}", f"write T{place}: threads count from T0")
+        cpus.append(cpu_number(source_names, cpu) if isinstance(cpu, Token) else None)
+    source_names.threads = tuple(f"T{place}" for place in range(len(cpus)))
+    return cpus
+
+
+def cpu_number(names: Names, token: Token) -> int:
+    """A CPU's number; ScenarioError when no machine has so many."""
+    cpu = number(names.source, token)
+    if cpu > HIGHEST_CPU:
+        raise names.source.error(token, f"there is no CPU {cpu}", f"CPUs count from 0 to {HIGHEST_CPU}")
+    return cpu
+
+
+def threads(names: Names, cpus: tuple[int, ...], rows: list[Tree[Token]]) -> tuple[tuple[Thread, ...], list[Column]]:
+    """Read the rows: the threads, and the columns with their registers."""
+    columns = [Column(names) for _ in names.threads]
+    bodies: list[list[Statement]] = [[] for _ in names.threads]
+    for row in rows:
+        if len(row.children) > len(columns):
+            extra = next((cell for cell in row.children[len(columns) :] if isinstance(cell, Tree)), None)
+            at = _first(extra) if extra else names.source.position(row.meta)
+            raise names.source.error(at, f"this row has {len(row.children)} cells for {len(columns)} columns", "")
+        for cell, column, body in zip(row.children, columns, bodies, strict=False):
+            if isinstance(cell, Tree):
+                statement = column.statement(cell)
+                if statement.op == "setcpu":
+                    number_of = next(token for token in cell.children[2:] if isinstance(token, Token))
+                    cpu_number(names, number_of)
+                body.append(statement)
+    made = zip(names.threads, cpus, bodies, strict=True)
+    return tuple(Thread(name, cpu, tuple(body)) for name, cpu, body in made), columns
+
+
+def handlers_in(statements: tuple[Statement, ...]) -> set[str]:
+    """The handlers that columns set: ``P.putport``, ``P.replyport``, ``m.abort``."""
+    sets = {
+        "setputport": "putport",
+        "initport_putonly": "putport",
+        "setreplyport": "replyport",
+        "initport_replyonly": "replyport",
+        "initmsg_abortable": "abort",
+    }
+    return {
+        f"{each.arguments[0].name}.{sets[each.op]}"
+        for each in statements
+        if each.op in sets and isinstance(each.arguments[0], Ref)
+    }
