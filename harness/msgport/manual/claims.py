@@ -20,18 +20,138 @@ class Claim:
     untestable: str = ""
 
 
+_NAME = "NAME"
 _DESCRIPTION = "DESCRIPTION"
 _MESSAGES = "MESSAGE FUNCTIONS"
 _PORTS = "PORT FUNCTIONS"
 _SPECIAL = "SPECIAL PORT INITIALIZERS"
 _INTERNAL = "INTERNAL MESSAGE FUNCTIONS"
+_FILES = "FILES"
 _EXAMPLES = "EXAMPLES"
 _NOTES = "NOTES"
 
 _ALL = (
-    Claim("getport.first", _PORTS, "getport takes the first available message off the port and returns it."),
-    Claim("putport.async", _NOTES, "The default putport handlers only ever queue the message: they return EASYNC."),
+    Claim(
+        "checkmsg.done",
+        _NAME,
+        "checkmsg tells whether a message is done.",
+        reading="The page only gives its name and type: true once the reply has come, false from send to reply.",
+    ),
+    Claim("port.builtin", _DESCRIPTION, "Every LWKT thread has a port of its own, of type thread."),
+    Claim(
+        "port.thread-owner",
+        _DESCRIPTION,
+        "Only the owner of a thread port may take messages from it.",
+        reading="The page does not say what happens to another thread that tries: anything may.",
+    ),
+    Claim("port.spin-compete", _DESCRIPTION, "Threads may compete for a spin port's messages; one gets each."),
+    Claim("port.serialize-compete", _DESCRIPTION, "Threads may compete for a serializer port's messages."),
+    Claim("reply.port", _DESCRIPTION, "A reply goes to the reply port registered on the message."),
+    Claim(
+        "reply.target-decides",
+        _DESCRIPTION,
+        "The sender asks for a synchronous or asynchronous reply, but the target port decides which it is.",
+    ),
+    Claim("initmsg.reply-port", _MESSAGES, "initmsg registers the port that asynchronous replies go to."),
+    Claim("initmsg.flags", _MESSAGES, "initmsg sets the flags it is given."),
+    Claim("initmsg.or-flags", _MESSAGES, "initmsg adds its flags to those that the message has already."),
+    Claim("initmsg-abortable.function", _MESSAGES, "initmsg_abortable gives a message its abort function."),
+    Claim("sendmsg.returns", _MESSAGES, "sendmsg returns at once, without waiting for the reply."),
+    Claim(
+        "sendmsg.reply-queued",
+        _MESSAGES,
+        "The reply to a message sent with sendmsg is queued to its reply port.",
+        reading="'Normal circumstances' are a reply port that queues; also when the target answers synchronously.",
+    ),
     Claim("domsg.waits", _MESSAGES, "domsg does not return before the message has been replied to."),
+    Claim("domsg.returns-reply", _MESSAGES, "domsg returns the reply's error code."),
+    Claim("domsg.sync-target", _MESSAGES, "domsg to a target that replies synchronously returns that reply at once."),
+    Claim("replymsg.error", _MESSAGES, "replymsg answers with its error argument."),
+    Claim("forwardmsg.forwards", _MESSAGES, "forwardmsg sends a received message on to another port."),
+    Claim(
+        "abortmsg.calls",
+        _MESSAGES,
+        "abortmsg calls the abort function of an abortable message.",
+        reading="'Try' leaves open whether a message not yet sent, or answered already, counts.",
+    ),
+    Claim("dropmsg.dequeues", _MESSAGES, "dropmsg takes a message off the port that it was sent to."),
+    Claim("dropmsg.never-sent", _MESSAGES, "A dropped message is as if it had never been sent; it can be sent again."),
+    Claim("initport-thread.owner", _PORTS, "initport_thread makes a thread port with the owner it is given."),
+    Claim(
+        "initport-spin.lock",
+        _PORTS,
+        "initport_spin sets up the spinlock inside the port, which protects all access to it.",
+        untestable="a lock inside the port shows itself only in that nothing is lost, which other claims cover",
+    ),
+    Claim(
+        "initport-serialize.protected",
+        _PORTS,
+        "Access to a serializer port is protected by the serializer that it was given.",
+        reading="The caller holds it around each call on the port; a call that sleeps releases it meanwhile.",
+    ),
+    Claim(
+        "getport.first",
+        _PORTS,
+        "getport takes the first available message off the port and returns it.",
+        reading="First is first to be queued; how a message gets from one CPU to another the page leaves open.",
+    ),
+    Claim("getport.null", _PORTS, "getport returns NULL when the port has no message."),
+    Claim("waitport.first", _PORTS, "waitport takes the first available message off the port and returns it."),
+    Claim("waitport.sleeps", _PORTS, "waitport sleeps until a message arrives when there is none."),
+    Claim(
+        "waitport.flags",
+        _PORTS,
+        "waitport's flags are those of the sleep.",
+        untestable="its one flag in use, PCATCH, needs a signal, and kernel threads get none",
+    ),
+    Claim("replyonly.handler", _SPECIAL, "A reply-only port calls the handler it was given for each reply."),
+    Claim("replyonly.others-panic", _SPECIAL, "Every other operation on a reply-only port panics."),
+    Claim("replyonly-null.done", _SPECIAL, "A null reply port marks a replied message as done."),
+    Claim("replyonly-null.not-queued", _SPECIAL, "A null reply port queues no reply."),
+    Claim("replyonly-null.others-panic", _SPECIAL, "Every other operation on a null reply port panics."),
+    Claim("putonly.handler", _SPECIAL, "A put-only port calls the handler it was given for each message put."),
+    Claim("putonly.others-panic", _SPECIAL, "Every other operation on a put-only port panics."),
+    Claim("panic.any-handler", _SPECIAL, "Every operation on a panic port panics."),
+    Claim("panic.no-reply", _SPECIAL, "A panic port as reply port catches replies to messages that expect none."),
+    Claim("beginmsg.calls-putport", _INTERNAL, "beginmsg calls the target port's putport handler."),
+    Claim("beginmsg.propagates", _INTERNAL, "beginmsg returns what the putport handler returns."),
+    Claim(
+        "beginmsg.callers",
+        _INTERNAL,
+        "Only sendmsg and replymsg call beginmsg.",
+        untestable="who calls it inside the kernel cannot be seen; in DragonFly's source it is sendmsg and domsg",
+    ),
+    Claim("waitmsg.sleeps", _INTERNAL, "waitmsg sleeps until that message has been replied to."),
+    Claim(
+        "waitmsg.flags",
+        _INTERNAL,
+        "waitmsg's flags are those of the sleep.",
+        untestable="its one flag in use, PCATCH, needs a signal, and kernel threads get none",
+    ),
+    Claim(
+        "files.source",
+        _FILES,
+        "The implementation is in sys/kern/lwkt_msgport.c.",
+        untestable="where the source stands does not show in what a kernel does",
+    ),
+    Claim("example.per-cpu", _EXAMPLES, "Example 1: a service thread on each CPU answers on its built-in port."),
+    Claim("example.autofree", _EXAMPLES, "Example 2: a reply-only port's handler frees the messages replied to."),
+    Claim("putport.async", _NOTES, "The default putport handlers only ever queue the message: they return EASYNC."),
+    Claim("putport.sync-context", _NOTES, "A synchronous putport handler runs in the sender's context."),
+    Claim("putport.override", _NOTES, "The putport handler can be replaced, by initport_putonly or by assigning it."),
+    Claim(
+        "netisr.direct",
+        _NOTES,
+        "A putport handler can turn messages to the sender's own port into direct calls.",
+    ),
+    Claim("replymsg.queued", _NOTES, "The reply to an asynchronous request is queued to the sender's reply port."),
+    Claim(
+        "replymsg.sync-not-queued",
+        _NOTES,
+        "The reply to a synchronous request is written on the message and wakes the waiter; it is not queued.",
+    ),
+    Claim("replyport.override", _NOTES, "The replyport handler can be replaced, by initport or by assigning it."),
+    Claim("message.reused", _NOTES, "The reply is the message that was sent, with the error written on it."),
 )
 
 CLAIMS: dict[str, Claim] = {claim.id: claim for claim in _ALL}

@@ -23,7 +23,7 @@ def canonical(variant: Variant) -> str:
         *(_message(message) for message in variant.messages),
     ]
     rows = max((len(thread.body) for thread in variant.threads), default=0)
-    cells = [[_statement(each) for each in thread.body] + [""] * rows for thread in variant.threads]
+    cells = [[written(each) for each in thread.body] + [""] * rows for thread in variant.threads]
     return "\n".join(
         (
             *([f"module: {variant.module}"] if variant.module else []),
@@ -85,7 +85,8 @@ def _argument(argument: Argument, text: bool) -> str:
             return f'"{argument}"' if text else str(argument)
 
 
-def _statement(statement: Statement) -> str:
+def written(statement: Statement) -> str:
+    """Write one statement as a scenario does."""
     parameters = STATEMENTS[statement.op].parameters
     words = (
         _argument(argument, parameter == "text")

@@ -156,7 +156,9 @@ def threads(names: Names, cpus: tuple[int, ...], rows: list[Tree[Token]]) -> tup
         if len(row.children) > len(columns):
             extra = next((cell for cell in row.children[len(columns) :] if isinstance(cell, Tree)), None)
             at = _first(extra) if extra else names.source.position(row.meta)
-            raise names.source.error(at, f"this row has {len(row.children)} cells for {len(columns)} columns", "")
+            raise names.source.error(
+                at, f"this row has {len(row.children)} cells for {len(columns)} columns", "take a | away"
+            )
         for cell, column, body in zip(row.children, columns, bodies, strict=False):
             if isinstance(cell, Tree):
                 statement = column.statement(cell)

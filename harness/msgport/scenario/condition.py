@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from msgport.scenario.outcome import Outcome
+from msgport.scenario.outcome import Outcome, value_matches
 
 
 @dataclass(frozen=True)
@@ -79,10 +79,13 @@ def holds(condition: Condition, outcome: Outcome, index: Mapping[str, int]) -> b
             if not outcome.values:
                 return False
             seen = outcome.values[index[observable]]
-            return None if seen == "*" or seen.startswith("[") else seen == value
+            # A pattern that permits the value may permit others too.
+            return seen == value or (None if value_matches(seen, value) else False)
         case Ending(text):
-            if outcome.ending == "*" or outcome.ending.endswith(" *"):
-                return None if outcome.ending == "*" or outcome.kind == text.split(" ")[0].split("@")[0] else False
+            if outcome.ending == "*":
+                return None
+            if outcome.ending.endswith(" *"):
+                return text == outcome.kind or (None if text.startswith(outcome.kind) else False)
             return outcome.ending == text or outcome.ending.startswith((text + "@", text + " "))
         case Not(operand):
             inner = holds(operand, outcome, index)

@@ -145,7 +145,7 @@ def applies(
         assert isinstance(guard, Tree)
         name, *values = (child for child in guard.children if isinstance(child, Token))
         if name not in alternatives:
-            raise source.error(name, f"vary: gives no choices for {name!s}", nearest(name, alternatives))
+            raise source.error(name, f"vary: gives no choices for {str(name)!r}", nearest(name, alternatives))
         for value in values:
             if value not in alternatives[name]:
                 raise source.error(value, f"{value!s} is no choice for {name!s}", nearest(value, alternatives[name]))

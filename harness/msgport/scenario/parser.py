@@ -113,10 +113,12 @@ class _Scenario:
 
     def _check_vary(self) -> None:
         """Every varied name is a port, ``place``, or used somewhere as ``$name``."""
-        used = {
-            token[1:]
-            for token in self.tree.scan_values(lambda value: isinstance(value, Token) and value.startswith("$"))
-        }
+        tokens = self.tree.scan_values(lambda value: isinstance(value, Token) and value.startswith("$"))
+        used = {token[1:]: token for token in tokens}
+        for name, token in used.items():
+            if name not in self.header.vary:
+                hint = nearest(name, self.header.vary)
+                raise self.source.error(token, f"vary: gives no choices for {name!r}", hint)
         for name, token in self.header.vary_names.items():
             if name != PLACE and name not in used and name not in self._declared_ports():
                 raise self.source.error(
@@ -126,7 +128,7 @@ class _Scenario:
     def _variant(self, chosen: dict[str, Token]) -> Variant:
         source, header = self.source, self.header
         choices = {name: str(token) for name, token in chosen.items()}
-        tree = Choose(source, choices).transform(self.tree)
+        tree = Choose(choices).transform(self.tree)
         names = Names(source)
         given = headings(names, next(tree.find_data("columns")))
         cpus = _placed(source, chosen[PLACE], given) if PLACE in chosen else tuple(_own(given))

@@ -9,7 +9,7 @@ from lark import Lark, Token, Transformer, Tree
 from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedInput, UnexpectedToken
 
 from msgport.scenario.program import Position
-from msgport.scenario.source import Source, nearest
+from msgport.scenario.source import Source
 
 # How a terminal is called in an error message; the others are shown as they are written.
 _TERMINALS = {
@@ -65,18 +65,14 @@ def tree_of(source: Source) -> Tree[Token]:
 class Choose(Transformer[Token, Tree[Token]]):
     """Replace every ``$name`` by the alternative chosen for it; the token keeps its place in the file."""
 
-    def __init__(self, source: Source, choices: dict[str, str]) -> None:
-        """``choices`` maps each ``vary:`` name to one of its alternatives."""
+    def __init__(self, choices: dict[str, str]) -> None:
+        """``choices`` maps each ``vary:`` name, so every ``$name`` of the tree, to one of its alternatives."""
         super().__init__(visit_tokens=True)
-        self._source = source
         self._choices = choices
 
     def CHOSEN(self, token: Token) -> Token:  # noqa: N802 (lark calls it by the terminal's name)
-        """Resolve a ``$name``; ScenarioError when ``vary:`` has no such name."""
-        name = token[1:]
-        if name not in self._choices:
-            raise self._source.error(token, f"vary: gives no choices for {name!r}", nearest(name, self._choices))
-        return token.update(value=self._choices[name])
+        """Resolve a ``$name``."""
+        return token.update(value=self._choices[token[1:]])
 
     def VALUE(self, token: Token) -> Token:  # noqa: N802
         """Resolve a value that is a ``$name``."""
