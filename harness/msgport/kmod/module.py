@@ -1,0 +1,330 @@
+"""A variant to the source and Makefile of a kernel module that runs it, through ``kmod_templates/``.
+
+``generate`` is pure; ``write`` puts its result on disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+import msgport
+from msgport.kmod.names import (
+    comment,
+    identifier,
+    message_field,
+    port_field,
+    port_pointer,
+    register_variable,
+    serializer_field,
+    string,
+)
+from msgport.kmod.rows import Layout, is_wild, longest_ending, longest_text
+from msgport.kmod.statements import MAY_SLEEP, SHOWN, HandlerFunction, Writer, flags, write_handler
+from msgport.manual.api import Era
+from msgport.scenario.canonical import canonical, content_hash, written
+from msgport.scenario.outcome import Outcome
+from msgport.scenario.program import Handler, Ref, Thread, Variant
+from msgport.scenario.statements import STATEMENTS
+
+BODY = 86
+"""Bytes that a record has for its kind and fields: 120 less what frames them."""
+
+SHORTEST_TABLE = 512
+SPARE_OUTCOMES = 64
+"""A module's table of outcomes has room for at least the first number, or for all allowed ones and the second."""
+
+PATIENCE = 100_000
+"""TSC ticks (some 40 us) that a thread looks for something on another CPU before it goes to sleep."""
+
+
+@dataclass(frozen=True)
+class Module:
+    """A module as text. ``name`` is a C identifier, the module's name to the kernel and the stem of its files."""
+
+    name: str
+    source: str
+    makefile: str
+
+
+def generate(
+    variant: Variant,
+    allowed: Collection[Outcome] | None,
+    *,
+    nonce: int,
+    seed: int,
+    iterations: int,
+    milliseconds: int,
+    era: Era = Era.E,
+) -> Module:
+    """Write the module that runs a variant.
+
+    ``allowed`` are the outcomes that do not stop it, panics left out; None lets it count whatever happens. ``nonce``,
+    ``seed``, ``iterations`` and ``milliseconds`` (0: no limit) are what it uses when the kernel's environment does not
+    say otherwise at load; nonce and seed are 32 bits wide. Raises ValueError for what cannot be a module: a name that
+    is no identifier, names too long for a record, an allowed outcome of another variant.
+    """
+    name = f"mp_{content_hash(variant)[:8]}_{nonce & 0xFFFFFFFF:08x}"
+    view = _view(variant, allowed, era) | {
+        "name": name,
+        "nonce": _c_int(nonce),
+        "seed": _c_int(seed),
+        "iterations": iterations,
+        "milliseconds": milliseconds,
+    }
+    template = f"{identifier(variant.module)}.c.j2" if variant.module else "module.c.j2"
+    return Module(name, _render(template, view), _render("Makefile.j2", view))
+
+
+def write(module: Module, directory: Path) -> None:
+    """Write ``NAME.c`` and ``Makefile`` into a directory, which is made if need be. Raises OSError."""
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / f"{module.name}.c").write_text(module.source, encoding="utf-8")
+    (directory / "Makefile").write_text(module.makefile, encoding="utf-8")
+
+
+def _templates() -> Path:
+    package = Path(msgport.__file__).parent
+    installed = package / "kmod_templates"
+    return installed if installed.is_dir() else package.parent.parent / "kmod_templates"
+
+
+def _render(template: str, view: dict[str, Any]) -> str:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_templates()),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+    return environment.get_template(template).render(view)
+
+
+def _c_int(number: int) -> int:
+    """The same 32 bits as a signed number: a kernel's environment holds signed ones."""
+    return (number + 2**31) % 2**32 - 2**31
+
+
+def _view(variant: Variant, allowed: Collection[Outcome] | None, era: Era) -> dict[str, Any]:
+    layout = Layout(variant)
+    writer = Writer(variant, era)
+    if longest_ending(layout) + len("new k=65535 i=4294967295 v= e=") > BODY:
+        raise ValueError(f"{variant.name}: too many threads, or names too long, for a record of 120 bytes")
+    rows = None if allowed is None else tuple(sorted(layout.row(outcome) for outcome in allowed))
+    table = max(SHORTEST_TABLE, (len(rows) if rows else 0) + SPARE_OUTCOMES)
+    handlers = _handlers(variant)
+    threads = [_thread_view(variant, thread, writer, layout) for thread in variant.threads]
+    moves = any(statement.op == "setcpu" for thread in variant.threads for statement in thread.body)
+    kinds = {place.kind for place in layout.places} | {kind for thread in threads for kind in thread["results"]}
+    start_cpus = sorted({thread.cpu for thread in variant.threads})
+    overridden = _overridden_builtins(variant)
+    queues = any(place.kind == "q" for place in layout.places)
+    bodies = [line for thread in threads for statement in thread["statements"] for line in statement["lines"]]
+    return {
+        "era": era.value,
+        "hash": content_hash(variant),
+        "title": comment(variant.name),
+        "shown_name": string(variant.name[: BODY - len("begin h=0123456789abcdef s=")]),
+        "claims": variant.claims,
+        "about": comment(variant.about),
+        "listing": _listing(variant),
+        "declarations": _declarations(variant),
+        "threads": threads,
+        "ports": [{"field": port_field(port), "builtin": port.builtin} for port in variant.ports],
+        "messages": [{"name": m.name, "field": message_field(m.name)} for m in variant.messages],
+        "serializers": [serializer_field(name) for name in variant.serializers],
+        "kept": _kept(variant),
+        "kept_size": 1 << (2 * len(variant.messages)).bit_length(),
+        "handlers": handlers,
+        "counters": sorted({h.counter for h in handlers}),
+        "observables": [str(place.observable) for place in layout.places],
+        "observables_at": [{"name": str(p.observable), "kind": p.kind, "at": p.at} for p in layout.places],
+        "observe": _observe(variant, layout, {h.counter for h in handlers}),
+        "kinds": kinds | ({"m"} if queues else set()),
+        "queues": queues,
+        "nvalues": layout.width,
+        "allowed": rows,
+        "wild": rows is not None and is_wild(rows),
+        "table": table,
+        "index_size": 1 << (2 * table - 1).bit_length(),
+        "text_size": longest_text(layout),
+        "shown_flags": SHOWN,
+        "ncpus": variant.cpus,
+        "start_cpus": start_cpus,
+        "cpus_in_use": _cpus_in_use(variant),
+        "rendezvous": len(start_cpus) > 1,
+        "ring_entries": max(64, 1 << (2 * sum(len(thread.body) for thread in variant.threads)).bit_length()),
+        "patience": PATIENCE,
+        "trips": 2 if moves else 1,
+        "moves": moves,
+        "crit": any(s["begin"] == "mp_begin_critical" for thread in threads for s in thread["statements"]),
+        "says": variant.says,
+        "say_at": layout.says_at,
+        "say_slots": layout.says_width,
+        "uses_mine": any("mp_mine(" in line for line in bodies),
+        "uses_which": queues or any("mp_which(" in line or "mp_mine(" in line for line in bodies),
+        "overridden": bool(overridden),
+        "setup": _setup(variant, writer, overridden),
+        "spin_init": writer.spin_init,
+    }
+
+
+def _thread_view(variant: Variant, thread: Thread, writer: Writer, layout: Layout) -> dict[str, Any]:
+    statements: list[dict[str, Any]] = []
+    critical = 0
+    number_of = {"message": "m", "number": "n", "flags": "f", None: "-"}
+    for number, statement in enumerate(thread.body, 1):
+        slot = layout.register.get(f"{thread.name}:{statement.register}")
+        line = layout.lines.get(str(statement.arguments[0])) if statement.op == "say" else None
+        emitted = writer.statement(statement, number, slot, line)
+        statements.append(
+            {
+                "number": number,
+                "text": comment(written(statement)),
+                "begin": "mp_begin_critical" if critical else "mp_begin",
+                "lines": emitted.lines,
+            }
+        )
+        critical += {"crit_enter": 1, "crit_exit": -1}.get(statement.op, 0)
+    moves = any(statement.op == "setcpu" for other in variant.threads for statement in other.body)
+    return {
+        "name": identifier(thread.name),
+        "cpu": thread.cpu,
+        "statements": statements,
+        "registers": [
+            register_variable(s.register) for s in thread.body if s.register and STATEMENTS[s.op].result == "message"
+        ],
+        "uses_x": any("x->" in line or "(x," in line for s in statements for line in s["lines"]),
+        "sleeps": "".join("s" if s.op in MAY_SLEEP else "-" for s in thread.body),
+        "results": "".join(number_of[STATEMENTS[s.op].result] for s in thread.body),
+        "shared": moves or sum(other.cpu == thread.cpu for other in variant.threads) > 1,
+    }
+
+
+def _cpus_in_use(variant: Variant) -> list[int]:
+    moves = (s.arguments[0] for thread in variant.threads for s in thread.body if s.op == "setcpu")
+    return sorted({thread.cpu for thread in variant.threads} | {cpu for cpu in moves if isinstance(cpu, int)})
+
+
+def _uses(variant: Variant) -> list[tuple[str, str, Handler]]:
+    """Every handler of the variant, as (subject, role, handler); once each, in the order of first mention."""
+    found: list[tuple[str, str, Handler]] = []
+    ports = {port.name: port for port in variant.ports}
+    for port in variant.ports:
+        found += [
+            (port_field(port), role, handler)
+            for role, handler in (("putport", port.putport), ("replyport", port.replyport))
+            if handler
+        ]
+    found += [(message_field(m.name), "abort", m.abort) for m in variant.messages if m.abort]
+    for thread in variant.threads:
+        for statement in thread.body:
+            target = statement.arguments[0] if statement.arguments else None
+            for parameter, argument in zip(STATEMENTS[statement.op].parameters, statement.arguments, strict=False):
+                if isinstance(argument, Handler) and isinstance(target, Ref):
+                    role = str(parameter)
+                    subject = message_field(target.name) if role == "abort" else port_field(ports[target.name])
+                    found.append((subject, role, argument))
+    return list(dict.fromkeys(found))
+
+
+def _handlers(variant: Variant) -> list[HandlerFunction]:
+    return [write_handler(subject, role, handler) for subject, role, handler in _uses(variant)]
+
+
+def _kept(variant: Variant) -> list[str]:
+    keepers = [f"kept_{subject}" for subject, _, handler in _uses(variant) if handler.behaviour == "keep"]
+    ports = {port.name: port for port in variant.ports}
+    takers = [
+        f"kept_{port_field(ports[target.name])}"
+        for thread in variant.threads
+        for statement in thread.body
+        if statement.op == "kept" and isinstance(target := statement.arguments[0], Ref)
+    ]
+    return list(dict.fromkeys(keepers + takers))
+
+
+def _overridden_builtins(variant: Variant) -> set[str]:
+    """Built-in ports with other handlers than their own at some time."""
+    ports = {port.name: port for port in variant.ports if port.builtin}
+    declared = {name for name, port in ports.items() if port.putport or port.replyport}
+    assigned: set[str] = set()
+    for thread in variant.threads:
+        for statement in thread.body:
+            target = statement.arguments[0] if statement.arguments else None
+            if isinstance(target, Ref) and target.kind == "port" and target.name in ports:
+                if statement.op.startswith("initport_"):
+                    raise ValueError(f"{variant.name}: {statement.op} of {target.name}, a thread's built-in port")
+                if statement.op in ("setputport", "setreplyport"):
+                    assigned.add(target.name)
+    return declared | assigned
+
+
+def _setup(variant: Variant, writer: Writer, overridden: set[str]) -> list[str]:
+    lines = [f"lwkt_serialize_init(&x->{serializer_field(name)});" for name in variant.serializers]
+    for port in variant.ports:
+        if not port.builtin or port.name in overridden:
+            lines += writer.setup_port(port)
+    lines += [writer.spin_init(f"&x->{kept}.lock") for kept in _kept(variant)]
+    ports = {port.name: port for port in variant.ports}
+    for message in variant.messages:
+        if message.raw:
+            continue
+        pointer = f"&x->{message_field(message.name)}"
+        reply = port_pointer(ports[message.reply]) if message.reply else "NULL"
+        if message.abort:
+            function = write_handler(message_field(message.name), "abort", message.abort).function
+            lines.append(f"lwkt_initmsg_abortable({pointer}, {reply}, {flags(message.flags)}, {function});")
+        else:
+            lines.append(f"lwkt_initmsg({pointer}, {reply}, {flags(message.flags)});")
+    return lines
+
+
+def _observe(variant: Variant, layout: Layout, counters: set[str]) -> list[str]:
+    ports = {port.name: port for port in variant.ports}
+    lines = []
+    for place in layout.places:
+        subject = place.observable.subject
+        value = f"x->value[{place.at}]"
+        match place.observable.kind:
+            case "error":
+                lines.append(f"{value} = x->{message_field(subject)}.ms_error;")
+            case "flags":
+                lines.append(f"{value} = x->{message_field(subject)}.ms_flags & MP_SHOWN;")
+            case "queue":
+                lines.append(f"mp_queue(x, &{value}, {port_pointer(ports[subject])});")
+            case "calls":
+                name, _, role = subject.rpartition(".")
+                field = message_field(name) if role == "abort" else port_field(ports[name])
+                counter = f"calls_{field}_{role}"
+                # A handler that no statement ever sets is never called.
+                lines.append(f"{value} = x->{counter};" if counter in counters else f"{value} = 0;")
+    return lines
+
+
+def _declarations(variant: Variant) -> list[str]:
+    """The lines of the canonical text before the columns: what is observed and what is declared."""
+    lines = canonical(variant).splitlines()
+    return [comment(line) for line in lines[: -1 - max((len(thread.body) for thread in variant.threads), default=0)]]
+
+
+def _listing(variant: Variant) -> list[str]:
+    """The columns side by side, as the scenario has them."""
+    columns = [
+        [f"{thread.name} @ {thread.cpu}", *(comment(written(statement)) for statement in thread.body)]
+        for thread in variant.threads
+    ]
+    widths = [max(map(len, column)) for column in columns]
+    rows = range(max(map(len, columns), default=0))
+    return [
+        " | ".join(
+            (column[row] if row < len(column) else "").ljust(width)
+            for column, width in zip(columns, widths, strict=True)
+        ).rstrip()
+        for row in rows
+    ]

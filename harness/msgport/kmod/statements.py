@@ -1,0 +1,313 @@
+"""Statements and handlers of a scenario as lines of C."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from msgport.kmod.names import (
+    handler_function,
+    message_field,
+    port_field,
+    port_pointer,
+    register_variable,
+    serializer_field,
+    string,
+    thread_column,
+    thread_td,
+)
+from msgport.manual.api import SHOWN_FLAGS, Era
+from msgport.scenario.program import Argument, Handler, Port, Ref, Register, Statement, Variant
+from msgport.scenario.statements import STATEMENTS
+
+CALLS: dict[str, str] = {
+    "initport_thread": "lwkt_initport_thread({0}, {1});",
+    "initport_serialize": "lwkt_initport_serialize({0}, {1});",
+    "initport_panic": "lwkt_initport_panic({0});",
+    "initport_replyonly_null": "lwkt_initport_replyonly_null({0});",
+    "initport_replyonly": "lwkt_initport_replyonly({0}, {1});",
+    "initport_putonly": "lwkt_initport_putonly({0}, {1});",
+    "initmsg": "lwkt_initmsg({0}, {1}, {2});",
+    "initmsg_abortable": "lwkt_initmsg_abortable({0}, {1}, {3}, {2});",
+    "sendmsg": "lwkt_sendmsg({0}, {1});",
+    "domsg": "lwkt_domsg({0}, {1}, 0)",
+    "forwardmsg": "lwkt_forwardmsg({0}, {1})",
+    "replymsg": "lwkt_replymsg({0}, {1});",
+    "abortmsg": "lwkt_abortmsg({0});",
+    "waitmsg": "lwkt_waitmsg({0}, 0)",
+    "checkmsg": "lwkt_checkmsg({0}) != 0",
+    "getport": "lwkt_getport({0})",
+    "waitport": "lwkt_waitport({0}, 0)",
+    "error": "{members}ms_error",
+    "flags": "{members}ms_flags & MP_SHOWN",
+    "result": "{members}u.ms_lresult",
+    "setresult": "{members}u.ms_lresult = {1};",
+    "crit_enter": "crit_enter();",
+    "crit_exit": "crit_exit();",
+    "setcpu": "lwkt_setcpu_self(globaldata_find({0}));",
+}
+"""C for statements that are one call, the same in every era. A ``;`` marks those without a result; ``members`` reaches into the first argument."""
+
+MAY_SLEEP = frozenset({"domsg", "waitmsg", "waitport", "kept", "enter"})
+"""Statements in which a thread can sleep; asleep anywhere else it is no deadlock."""
+
+OWNS_AFTERWARDS = frozenset({"domsg", "waitmsg", "flags", "error"})
+"""Statements after which their message is the thread's own, so that the trace may read its flags."""
+
+
+@dataclass(frozen=True)
+class Emitted:
+    """A statement in C: its lines, whether it names the execution ``x``, whether it asks for ``mp_mine``."""
+
+    lines: tuple[str, ...]
+    guarded: bool
+
+
+class Writer:
+    """Writes the statements of one variant for one era."""
+
+    def __init__(self, variant: Variant, era: Era) -> None:
+        """Look up the variant's ports by name, its observables' places come with each call."""
+        self.variant = variant
+        self.era = era
+        self.ports = {port.name: port for port in variant.ports}
+
+    def initport_spin(self, pointer: str, owner: str) -> str:
+        """The call that makes a spin port; it took one, two, then three arguments."""
+        match self.era:
+            case Era.A:
+                return f"lwkt_initport_spin({pointer});"
+            case Era.B | Era.C:
+                return f"lwkt_initport_spin({pointer}, {owner});"
+            case Era.D | Era.E:
+                return f"lwkt_initport_spin({pointer}, {owner}, FALSE);"
+
+    def spin_init(self, pointer: str) -> str:
+        """The call that initialises a spinlock."""
+        return f'spin_init({pointer}, "mpspin");' if self.era is Era.E else f"spin_init({pointer});"
+
+    def setup_port(self, port: Port) -> list[str]:
+        """Make a declared port what it is before each execution; give a built-in one its own handlers back."""
+        pointer = port_pointer(port)
+        lines: list[str] = []
+        if port.builtin:
+            column = thread_column(port.owner or "")
+            lines += [f"{access(pointer)}mp_{role} = {column}.{role};" for role in ("putport", "replyport")]
+        else:
+            owner = thread_td(port.owner) if port.owner else "NULL"
+            match port.kind.value:
+                case "thread":
+                    lines.append(f"lwkt_initport_thread({pointer}, {owner});")
+                case "spin":
+                    lines.append(self.initport_spin(pointer, owner))
+                case "serialize":
+                    lines.append(f"lwkt_initport_serialize({pointer}, &x->{serializer_field(port.serializer or '')});")
+                case "replyonly":
+                    lines.append(f"lwkt_initport_replyonly({pointer}, {self.handler(port, 'replyport')});")
+                case "putonly":
+                    lines.append(f"lwkt_initport_putonly({pointer}, {self.handler(port, 'putport')});")
+                case kind:
+                    lines.append(f"lwkt_initport_{kind}({pointer});")
+        for role, handler in (("putport", port.putport), ("replyport", port.replyport)):
+            if handler and port.kind.value not in ("putonly" if role == "putport" else "replyonly",):
+                lines += self.override(port, role, handler)
+        return lines
+
+    def handler(self, port: Port, role: str) -> str:
+        """The function of a port's declared handler; ValueError when a kind that needs one has none."""
+        handler = port.putport if role == "putport" else port.replyport
+        if handler is None:
+            raise ValueError(f"port {port.name} is {port.kind} and has no {role} handler")
+        return handler_function(port_field(port), role, handler)
+
+    def override(self, port: Port, role: str, handler: Handler) -> list[str]:
+        """Assign a handler to a port; one that chains remembers what stood there before."""
+        pointer = port_pointer(port)
+        function = handler_function(port_field(port), role, handler)
+        member = f"{access(pointer)}mp_{role}"
+        if not chains(handler):
+            return [f"{member} = {function};"]
+        return [
+            f"if ({member} != {function}) {{",
+            f"\tx->before_{function} = {member};",
+            f"\t{member} = {function};",
+            "}",
+        ]
+
+    def argument(self, parameter: str, argument: Argument, statement: Statement) -> str:
+        """An argument as a C expression."""
+        match argument:
+            case Register(name):
+                return register_variable(name)
+            case Handler():
+                target = statement.arguments[0]
+                assert isinstance(target, Ref)
+                if target.kind == "message":
+                    return handler_function(message_field(target.name), "abort", argument)
+                return handler_function(port_field(self.ports[target.name]), parameter, argument)
+            case Ref("port", name):
+                return port_pointer(self.ports[name])
+            case Ref("message", name):
+                return f"&x->{message_field(name)}"
+            case Ref("thread", name):
+                return thread_td(name)
+            case Ref("serializer", name):
+                return f"&x->{serializer_field(name)}"
+            case tuple():
+                return flags(argument)
+            case int():
+                return str(argument)
+            case str() if parameter == "text":
+                return string(argument)
+        raise ValueError(f"{argument!r} cannot be an argument of {statement.op}")
+
+    def call(self, statement: Statement, line: int | None) -> list[str]:
+        """The C of a statement without its bookkeeping: lines, or one expression when it has a result."""
+        form = STATEMENTS[statement.op]
+        arguments = [
+            self.argument(parameter, argument, statement)
+            for parameter, argument in zip(form.parameters, statement.arguments, strict=False)
+        ]
+        if len(arguments) < len(form.parameters) and form.parameters[-1] == "flags":
+            arguments.append("0")
+        target = statement.arguments[0] if statement.arguments else None
+        match statement.op:
+            case "initport_spin":
+                return [self.initport_spin(arguments[0], "NULL")]
+            case "beginmsg" if self.era in (Era.D, Era.E):
+                return [f"{access(arguments[0])}mp_putport({arguments[0]}, {arguments[1]})"]
+            case "beginmsg":
+                return [f"lwkt_beginmsg({arguments[0]}, {arguments[1]})"]
+            case "dropmsg" if self.era in (Era.A, Era.B):
+                return [f"(lwkt_dropmsg({arguments[0]}), 0)"]
+            case "dropmsg":
+                return [f"lwkt_dropmsg({arguments[0]})"]
+            case "kept":
+                assert isinstance(target, Ref)
+                return [f"mp_take_kept(&x->kept_{port_field(self.ports[target.name])})"]
+            case "enter" | "exit":
+                assert isinstance(target, Ref)
+                guard = self.guard(target)
+                return [f"lwkt_serialize_{statement.op}(&x->{serializer_field(guard)});"] if guard else []
+            case "setputport" | "setreplyport":
+                assert isinstance(target, Ref)
+                handler = statement.arguments[1]
+                assert isinstance(handler, Handler)
+                return self.override(self.ports[target.name], statement.op[3:], handler)
+            case "say":
+                return [f"mp_say(me, x, {line}, {arguments[0]});"]
+        return [CALLS[statement.op].format(*arguments, members=access(arguments[0]) if arguments else "")]
+
+    def guard(self, target: Ref) -> str | None:
+        """The serializer that an ``enter`` or ``exit`` is about; None when the port's kind has none."""
+        return target.name if target.kind == "serializer" else self.ports[target.name].serializer
+
+    def statement(self, statement: Statement, number: int, slot: int | None, line: int | None) -> Emitted:
+        """A statement with its bookkeeping. ``slot`` is its register's place in an outcome, ``line`` what it says."""
+        form = STATEMENTS[statement.op]
+        lines = self.call(statement, line)
+        value = f"x->value[{slot}] = " if slot is not None else ""
+        messages = [
+            argument
+            for parameter, argument in zip(form.parameters, statement.arguments, strict=False)
+            if parameter in ("message", "declared-message")
+        ]
+        held = next((a for a in messages if isinstance(a, Register)), None)
+        owned = self.argument("message", messages[0], statement) if statement.op in OWNS_AFTERWARDS else "NULL"
+        comment: list[str] = []
+        if statement.op == "beginmsg" and self.era in (Era.D, Era.E):
+            comment = ["/* lwkt_beginmsg() is private to the kernel: this is all it does. */"]
+        match form.result:
+            case None:
+                body = [*lines, f"mp_end(me, {number}, MP_NONE, NULL);"]
+            case "message":
+                taken = register_variable(statement.register) if statement.register else None
+                if taken is None:
+                    body = [f"mp_end(me, {number}, mp_which(x, {lines[0]}), NULL);"]
+                else:
+                    body = [f"{taken} = {lines[0]};", f"mp_end(me, {number}, {value}mp_which(x, {taken}), {taken});"]
+            case _ if slot is None:
+                body = [f"mp_end(me, {number}, {lines[0]}, {owned});"]
+            case _:
+                body = [f"{value}{lines[0]};", f"mp_end(me, {number}, x->value[{slot}], {owned});"]
+        if held is not None:
+            guarded = [f"if (mp_mine(x, {register_variable(held.name)})) {{", *("\t" + each for each in body), "}"]
+            return Emitted((*comment, *guarded), True)
+        return Emitted((*comment, *body), False)
+
+
+def access(pointer: str) -> str:
+    """What to write before a member of what a pointer expression points to."""
+    return pointer[1:] + "." if pointer.startswith("&") else pointer + "->"
+
+
+def chains(handler: Handler) -> bool:
+    """Whether a handler may call the one that stood there before."""
+    return handler.behaviour in ("chain", "netisr")
+
+
+def flags(names: tuple[str, ...]) -> str:
+    """Message flags as a C expression."""
+    return " | ".join(f"MSGF_{name}" for name in names) or "0"
+
+
+SHOWN = tuple(f"MSGF_{name}" for name in SHOWN_FLAGS)
+
+
+@dataclass(frozen=True)
+class HandlerFunction:
+    """A handler as a C function: its head, its lines, its counter, and where it remembers what stood there before."""
+
+    function: str
+    type: str
+    parameters: str
+    lines: tuple[str, ...]
+    counter: str
+    before: bool
+    before_declaration: str
+
+
+def write_handler(subject: str, role: str, handler: Handler) -> HandlerFunction:
+    """Write a handler. ``subject`` is the port's or message's field; ValueError for a behaviour that is not known."""
+    function = handler_function(subject, role, handler)
+    n = handler.arguments
+    before = f"x->before_{function}(port, msg)"
+    lines: tuple[str, ...]
+    match role, handler.behaviour:
+        case "putport", "return":
+            lines = (f"return ({n[0]});",)
+        case "putport", "keep":
+            lines = (f"mp_keep(&x->kept_{subject}, msg);", "return (EASYNC);")
+        case "putport", "reply":
+            lines = (f"lwkt_replymsg(msg, {n[0]});", "return (EASYNC);")
+        case "putport", "replyreturn":
+            lines = (f"lwkt_replymsg(msg, {n[0]});", f"return ({n[1]});")
+        case "putport", "chain":
+            lines = (f"return ({before});",)
+        case "putport", "netisr":
+            lines = ("if (port->mpu_td == curthread)", f"\treturn ({n[0]});", f"return ({before});")
+        case "replyport", "done":
+            lines = ("msg->ms_flags |= MSGF_DONE | MSGF_REPLY;",)
+        case "replyport", "none":
+            lines = ()
+        case "replyport", "chain":
+            lines = (f"{before};",)
+        case "abort", "count":
+            lines = ()
+        case "abort", "reply":
+            lines = (f"lwkt_replymsg(msg, {n[0]});",)
+        case _:
+            raise ValueError(f"there is no {role} handler {handler.behaviour!r}")
+    result = "int" if role == "putport" else "void"
+    types = ["lwkt_msg_t msg"] if role == "abort" else ["lwkt_port_t port", "lwkt_msg_t msg"]
+    used = set(re.findall(r"\w+", " ".join(lines)))
+    parameters = ", ".join(each if each.split()[1] in used else f"{each} __unused" for each in types)
+    return HandlerFunction(
+        function=function,
+        type=result,
+        parameters=parameters,
+        lines=lines,
+        counter=f"calls_{subject}_{role}",
+        before=chains(handler),
+        before_declaration=f"{result}\t\t\t(*before_{function})(lwkt_port_t, lwkt_msg_t)",
+    )
