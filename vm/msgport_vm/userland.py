@@ -1,0 +1,457 @@
+"""The ``userland`` machine: LWKT on pthreads, in one process, built here with the host's C compiler.
+
+The process takes commands line by line on its standard input and answers each with one line on a channel of its own;
+its standard output is the console and nothing else. When its standard input ends, for whatever reason, so does it.
+"""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+import os
+import selectors
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import platformdirs
+
+from msgport_vm.machine import BuildError, Event, EventKind, Facts, MachineError, UnloadRefusedError
+
+COMPILERS = ("cc", "gcc", "clang")
+WARNINGS = ("-Wall", "-Wextra", "-Werror")
+KERNEL_FLAGS = ("-std=gnu11", "-fPIC", "-ffreestanding", "-nostdinc", "-D_KERNEL", "-DINVARIANTS")
+HOST_FLAGS = ("-std=gnu11", "-fPIC", "-D_GNU_SOURCE")
+MODULE_FLAGS = (*KERNEL_FLAGS, "-DKLD_MODULE", "-O1", "-g", "-fno-common", "-Wall", "-Werror", "-shared")
+SANITIZERS = {"": (), "address,undefined": ("-fno-sanitize-recover=all",), "thread": ()}
+BOOT_TIMEOUT = 20.0
+END_TIMEOUT = 5.0
+
+
+def default_sources() -> Path:
+    """Give the folder of the machine's C sources: in a wheel beside this file, in a checkout beside its package."""
+    packaged = Path(__file__).parent / "userland_src"
+    return packaged if packaged.is_dir() else Path(__file__).parent.parent / "userland"
+
+
+def default_cache() -> Path:
+    """Give the folder for built machines: ``MSGPORT_CACHE``, else the user's cache folder."""
+    override = os.environ.get("MSGPORT_CACHE")
+    return Path(override) if override else platformdirs.user_cache_path("msgport")
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """A C compiler that is there: how it is called, and the first line of what it says of itself."""
+
+    command: str
+    version: str
+
+
+def find_compiler(wanted: str | None = None) -> Toolchain:
+    """Find a C compiler: ``wanted``, else the environment's ``CC``, else cc, gcc or clang on the path.
+
+    Raises MachineError, which says what to install, when there is none that runs.
+    """
+    asked = wanted or os.environ.get("CC")
+    for name in (asked,) if asked else COMPILERS:
+        path = shutil.which(name)
+        if path is None:
+            continue
+        said = subprocess.run([path, "--version"], capture_output=True, text=True, check=False)
+        if said.returncode == 0 and said.stdout:
+            return Toolchain(path, said.stdout.splitlines()[0])
+    tried = asked or ", ".join(COMPILERS)
+    raise MachineError(
+        f"no C compiler found (tried {tried}). Install one (Debian: apt install gcc libc6-dev; BSD: it is in base or "
+        "pkg install llvm), or name yours in the environment variable CC."
+    )
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """A built machine: its program, its sources' include folder, and the key under which it is cached."""
+
+    program: Path
+    include: Path
+    key: str
+
+
+def _sanitize_flags(sanitize: str) -> tuple[str, ...]:
+    return (f"-fsanitize={sanitize}", "-fno-omit-frame-pointer", *SANITIZERS[sanitize]) if sanitize else ()
+
+
+def _compile(command: list[str], folder: Path | None, what: str) -> None:
+    try:
+        done = subprocess.run(
+            command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        )
+    except OSError as error:
+        raise BuildError(f"{what} could not be compiled: {error}") from error
+    if done.returncode != 0:
+        raise BuildError(f"{what} does not compile (exit status {done.returncode}):\n{done.stdout}", done.stdout)
+
+
+def build_runtime(sources: Path, toolchain: Toolchain, sanitize: str, cache: Path) -> Runtime:
+    """Build the machine's program from ``sources``, or find it in ``cache``, where it is keyed by all that shapes it.
+
+    Two processes may do this at once: each builds aside, and the first to finish puts its own in place.
+    Raises BuildError, or MachineError when the sources are not there or the cache cannot be written.
+    """
+    sources = sources.resolve()
+    flags = (*_sanitize_flags(sanitize), "-O2", "-g", *WARNINGS)
+    files = sorted(path for path in sources.rglob("*") if path.suffix in (".c", ".h"))
+    if not files:
+        raise MachineError(f"no sources of the userland machine in {sources}")
+    digest = hashlib.sha256(repr((toolchain.command, toolchain.version, flags, KERNEL_FLAGS, HOST_FLAGS)).encode())
+    for path in files:
+        digest.update(f"\0{path.relative_to(sources)}\0".encode())
+        digest.update(path.read_bytes())
+    key = digest.hexdigest()[:16]
+    place = cache / f"userland-{key}"
+    runtime = Runtime(place / "lwkt", sources / "include", key)
+    if runtime.program.exists():
+        return runtime
+    kern = [str(path) for path in files if path.parent.name == "kern" and path.suffix == ".c"]
+    host = [str(path) for path in files if path.parent.name == "host" and path.suffix == ".c"]
+    include = str(sources / "include")
+    what = "the userland machine"
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix=".building-", dir=cache))
+    except OSError as error:
+        raise MachineError(f"cannot build in {cache}: {error}; MSGPORT_CACHE names another folder") from error
+    try:
+        _compile([toolchain.command, *KERNEL_FLAGS, *flags, "-I", include, "-c", *kern], aside, what)
+        _compile(
+            [toolchain.command, *HOST_FLAGS, *flags, "-iquote", include, "-c", *host], aside, "the userland machine"
+        )
+        objects = sorted(path.name for path in aside.glob("*.o"))
+        libraries = ("-lpthread", "-ldl") if os.uname().sysname == "Linux" else ("-lpthread", "-lexecinfo")
+        _compile(
+            [toolchain.command, *_sanitize_flags(sanitize), "-rdynamic", "-o", "lwkt", *objects, *libraries],
+            aside,
+            what,
+        )
+        for name in objects:
+            (aside / name).unlink()
+        try:
+            aside.rename(place)
+        except OSError:
+            if not runtime.program.exists():
+                raise
+    except OSError as error:
+        raise MachineError(f"cannot build in {cache}: {error}; MSGPORT_CACHE names another folder") from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return runtime
+
+
+class _Process:
+    """One life of the machine: its process, and the pipes to it."""
+
+    def __init__(self, command: list[str], environment: Mapping[str, str]) -> None:
+        read, write = os.pipe()
+        try:
+            self.popen = subprocess.Popen(
+                [*command, "--control", str(write)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                pass_fds=(write,),
+                env=environment,
+                bufsize=0,
+            )
+        except OSError as error:
+            os.close(read)
+            raise MachineError(f"the userland machine does not start: {error}") from error
+        finally:
+            os.close(write)
+        stdin, stdout, stderr = self.popen.stdin, self.popen.stdout, self.popen.stderr
+        assert stdin is not None and stdout is not None and stderr is not None
+        self.stdin: IO[bytes] = stdin
+        self.stdout: IO[bytes] = stdout
+        self.stderr: IO[bytes] = stderr
+        self.control = read
+        self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self.partial = b""
+        self.replies: list[str] = []
+        self.complaints = b""
+        self.selector = selectors.DefaultSelector()
+        for descriptor in (self.stdout.fileno(), self.stderr.fileno(), self.control):
+            os.set_blocking(descriptor, False)
+            self.selector.register(descriptor, selectors.EVENT_READ)
+
+    def command(self, line: str) -> None:
+        """Send one command; a process that is gone is found out by the missing reply."""
+        try:
+            self.stdin.write(line.encode() + b"\n")
+        except BrokenPipeError:
+            return
+
+    def _read(self, descriptor: int) -> bytes:
+        """Read all that a pipe holds now; a pipe that ended is forgotten."""
+        pieces: list[bytes] = []
+        while True:
+            try:
+                piece = os.read(descriptor, 65536)
+            except BlockingIOError:
+                break
+            if not piece:
+                if descriptor in self.selector.get_map():
+                    self.selector.unregister(descriptor)
+                break
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    def step(self, timeout: float) -> str:
+        """Wait for something at most ``timeout`` seconds, take it in, and give the console text among it."""
+        ready = {key.fd for key, _ in self.selector.select(max(timeout, 0))}
+        if self.control in ready:
+            self.partial += self._read(self.control)
+            *lines, self.partial = self.partial.split(b"\n")
+            self.replies += [line.decode("utf-8", "replace") for line in lines]
+        if self.stderr.fileno() in ready:
+            self.complaints += self._read(self.stderr.fileno())
+        # What was printed before a reply is in the pipe by now.
+        return self.decoder.decode(self._read(self.stdout.fileno()))
+
+    @property
+    def ended(self) -> bool:
+        """Tell whether its control channel has ended, which only its death does."""
+        return self.control not in self.selector.get_map()
+
+    def close(self, patience: float) -> int:
+        """End it, kindly for ``patience`` seconds, and give its exit status."""
+        if self.popen.poll() is None:
+            self.stdin.close()
+            try:
+                self.popen.wait(patience)
+            except subprocess.TimeoutExpired:
+                self.popen.kill()
+        status = self.popen.wait()
+        self.selector.close()
+        for pipe in (self.stdin, self.stdout, self.stderr):
+            pipe.close()
+        os.close(self.control)
+        return status
+
+
+class UserlandMachine:
+    """LWKT in user space as a Machine: see ``machine.Machine`` for the protocol.
+
+    ``cpus`` virtual CPUs (1 to 256) share the host's cores. ``sanitize`` is ``""``, ``"address,undefined"`` or
+    ``"thread"``; a report ends the machine with DIED and the report as text. ``compiler`` overrides ``CC``.
+    ``sources`` takes an altered copy of the machine's sources, ``cache`` another folder for what is built.
+    """
+
+    def __init__(
+        self,
+        cpus: int = 4,
+        *,
+        sanitize: str = "",
+        compiler: str | None = None,
+        sources: Path | None = None,
+        cache: Path | None = None,
+        unload_timeout: float = 30.0,
+    ) -> None:
+        """Keep the choices; nothing is built or started before boot(). Raises ValueError for a choice that is none."""
+        if not 1 <= cpus <= 256:
+            raise ValueError(f"a userland machine has 1 to 256 CPUs, not {cpus}")
+        if sanitize not in SANITIZERS:
+            raise ValueError(f"unknown sanitizer {sanitize!r}; known: {', '.join(map(repr, SANITIZERS))}")
+        self.cpus = cpus
+        self.sanitize = sanitize
+        self.unload_timeout = unload_timeout
+        self._wanted = compiler
+        self._sources = sources or default_sources()
+        self._cache = cache or default_cache()
+        self._toolchain: Toolchain | None = None
+        self._runtime: Runtime | None = None
+        self._process: _Process | None = None
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._memory = b""
+        self._environment: set[str] = set()
+
+    def __enter__(self) -> UserlandMachine:
+        """Nothing to do: boot() starts it."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
+    def _tools(self) -> tuple[Toolchain, Runtime]:
+        if self._toolchain is None or self._runtime is None:
+            self._toolchain = find_compiler(self._wanted)
+            self._runtime = build_runtime(self._sources, self._toolchain, self.sanitize, self._cache)
+        return self._toolchain, self._runtime
+
+    @property
+    def _vmcore(self) -> Path:
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="msgport-userland-")
+        return Path(self._folder.name) / "vmcore"
+
+    def boot(self) -> Facts:
+        """Build the machine if need be and start it. Raises MachineError when it does not come up."""
+        toolchain, runtime = self._tools()
+        self._start(runtime)
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return Facts(
+            target="userland",
+            kernel="LWKT in user space (not DragonFly)",
+            dragonfly=False,
+            era="E",
+            invariants=True,
+            cpus=self.cpus,
+            host_cores=cores,
+            accelerator="none: pthreads",
+            compiler=toolchain.version,
+            extra={"sanitize": self.sanitize or "none", "runtime": runtime.key},
+        )
+
+    def _start(self, runtime: Runtime) -> None:
+        self._environment = set()
+        self._vmcore.unlink(missing_ok=True)
+        environment = {
+            **os.environ,
+            "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1",
+            "ASAN_OPTIONS": "detect_leaks=0:detect_stack_use_after_return=0",
+            "UBSAN_OPTIONS": "print_stacktrace=1",
+        }
+        command = [str(runtime.program), "--cpus", str(self.cpus), "--vmcore", str(self._vmcore)]
+        self._process = process = _Process(command, environment)
+        screen = "".join(event.text for event in self._until_reply(process, BOOT_TIMEOUT))
+        if not process.replies or not process.replies.pop(0).startswith("ready"):
+            status = self._bury()
+            raise MachineError(f"the userland machine does not come up ({status})", screen)
+
+    def _until_reply(self, process: _Process, timeout: float) -> Iterator[Event]:
+        """Yield console text until a reply is there, the process has ended, or nothing came for ``timeout`` seconds."""
+        silent_since = time.monotonic()
+        while True:
+            text = process.step(silent_since + timeout - time.monotonic())
+            if text:
+                silent_since = time.monotonic()
+                yield Event(EventKind.CONSOLE, text)
+            if process.replies or process.ended:
+                return
+            if time.monotonic() >= silent_since + timeout:
+                return
+
+    def _bury(self, patience: float = END_TIMEOUT) -> str:
+        """End the process, keep its memory image, and tell how it ended."""
+        process, self._process = self._process, None
+        assert process is not None
+        status = process.close(patience)
+        self._memory = self._vmcore.read_bytes() if self._vmcore.exists() else b""
+        how = f"killed by signal {-status}" if status < 0 else f"exit status {status}"
+        complaints = process.complaints.decode("utf-8", "replace").strip()
+        return f"{how}\n{complaints}" if complaints else how
+
+    def _drain(self, process: _Process) -> Iterator[Event]:
+        """Yield what a dying process printed last: everything up to the end of its console and its complaints."""
+        deadline = time.monotonic() + END_TIMEOUT
+        while process.selector.get_map() and time.monotonic() < deadline:
+            if text := process.step(deadline - time.monotonic()):
+                yield Event(EventKind.CONSOLE, text)
+
+    def _order(self, line: str, timeout: float) -> Generator[Event, None, tuple[str, str] | Event]:
+        """Give a command; yield console text; return its reply (word, text), or the event that ended the machine."""
+        process = self._process
+        if process is None:
+            raise MachineError("the userland machine is not running: boot() or restart() it first")
+        process.command(line)
+        yield from self._until_reply(process, timeout)
+        if process.replies:
+            word, _, text = process.replies.pop(0).partition(" ")
+            if word != "panicked":
+                return word, text
+            yield from self._drain(process)
+            self._bury()
+            return Event(EventKind.PANICKED, text)
+        if process.ended:
+            yield from self._drain(process)
+            return Event(EventKind.DIED, self._bury())
+        process.command("vmcore")
+        yield from self._until_reply(process, END_TIMEOUT)
+        self._bury(patience=0)
+        return Event(EventKind.HUNG, f"nothing on the console for {timeout:g} s")
+
+    def build(self, source: Path) -> Path:
+        """Compile ``source/NAME.c``, NAME being the folder's only C file, to ``source/NAME.ko``. Raises BuildError."""
+        toolchain, runtime = self._tools()
+        candidates = sorted(source.glob("*.c"))
+        if len(candidates) != 1:
+            raise BuildError(f"{source} holds {len(candidates)} C files; a module is exactly one, beside its Makefile")
+        module = candidates[0].with_suffix(".ko")
+        flags = (*MODULE_FLAGS, *_sanitize_flags(self.sanitize), "-I", str(runtime.include))
+        _compile([toolchain.command, *flags, "-o", str(module), str(candidates[0])], None, str(candidates[0]))
+        return module
+
+    def load(self, module: Path, tunables: Mapping[str, int], timeout: float) -> Iterator[Event]:
+        """Load ``module``: see ``machine.Machine``. A module whose MOD_LOAD fails stays in, as on DragonFly."""
+        for name in self._environment - set(tunables):
+            yield from self._setenv(f"kenv {name}=", timeout)
+        for name, value in tunables.items():
+            yield from self._setenv(f"kenv {name}={value}", timeout)
+        self._environment = set(tunables)
+        outcome = yield from self._order(f"kldload {module.resolve()}", timeout)
+        if isinstance(outcome, Event):
+            yield outcome
+        elif outcome[0] == "loaded":
+            yield Event(EventKind.LOADED)
+        else:
+            yield Event(EventKind.LOAD_FAILED, outcome[1])
+
+    def _setenv(self, line: str, timeout: float) -> Iterator[Event]:
+        outcome = yield from self._order(line, timeout)
+        if isinstance(outcome, Event) or outcome[0] != "ok":
+            raise MachineError(f"the userland machine refuses {line!r}: {outcome}")
+
+    def unload(self, module: Path) -> Iterator[Event]:
+        """Unload ``module``: see ``machine.Machine``. Raises MachineError too when the machine dies of it."""
+        said: list[str] = []
+        order = self._order(f"kldunload {module.stem}", self.unload_timeout)
+        while True:
+            try:
+                event = next(order)
+            except StopIteration as stop:
+                outcome: tuple[str, str] | Event = stop.value
+                break
+            said.append(event.text)
+            yield event
+        if isinstance(outcome, Event):
+            raise MachineError(
+                f"the machine {outcome.kind.name.lower()} while {module.name} was unloaded: {outcome.text}",
+                "".join(said),
+            )
+        if outcome[0] == "refused":
+            raise UnloadRefusedError(outcome[1], "".join(said))
+        if outcome[0] != "unloaded":
+            raise MachineError(outcome[1], "".join(said))
+
+    def memory(self) -> bytes:
+        """The writable data of the modules that were loaded when the machine panicked or hung; else empty."""
+        return self._memory
+
+    def restart(self) -> None:
+        """Start it anew, whatever became of it."""
+        if self._process is not None:
+            self._bury(patience=0)
+        self._memory = b""
+        self._start(self._tools()[1])
+
+    def close(self) -> None:
+        """End it and remove what it left; what was built stays in the cache. Safe to call twice."""
+        if self._process is not None:
+            self._bury()
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
