@@ -34,9 +34,9 @@ class Column:
         form = STATEMENTS[op]
         least = sum(parameter not in OPTIONAL for parameter in form.parameters)
         if not least <= len(arguments) <= len(form.parameters):
-            raise source.error(op, f"{op!s} takes {least} arguments, not {len(arguments)}", usage(op, form))
+            raise source.error(op, f"{op!s} takes {least} arguments, not {len(arguments)}", _hint(op, form))
         checked = tuple(
-            self._argument(parameter, argument, usage(op, form))
+            self._argument(parameter, argument, _hint(op, form))
             for parameter, argument in zip(form.parameters, arguments, strict=False)
         )
         if isinstance(register, Token):
@@ -46,7 +46,7 @@ class Column:
     def _bind(self, register: Token, op: Token, form: Form) -> None:
         source = self.names.source
         if form.result is None:
-            raise source.error(register, f"{op!s} has no result to put into {register!s}", usage(op, form))
+            raise source.error(register, f"{op!s} has no result to put into {register!s}", _hint(op, form))
         if register in self.registers:
             raise source.error(register, f"register {register!s} is set twice in this column", "take another name")
         self.registers[self.names.declare(register)] = form.result
@@ -116,9 +116,13 @@ class Column:
 
 
 def usage(op: str, form: Form) -> str:
-    """How a statement is written: ``write: REGISTER = domsg PORT MESSAGE``."""
+    """How a statement is written: ``REGISTER = domsg PORT MESSAGE``; what may be left out stands in brackets."""
     words = (f"[{word.upper()}]" if word in OPTIONAL else word.upper() for word in form.parameters)
-    return "write: " + " ".join(("REGISTER =" if form.result else "", op, *words)).strip()
+    return " ".join((*(["[REGISTER =]"] if form.result else []), op, *words))
+
+
+def _hint(op: str, form: Form) -> str:
+    return "write: " + usage(op, form)
 
 
 def _first(tree: Tree[Token]) -> Token:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgport
@@ -13,9 +12,9 @@ from msgport.scenario.source import ScenarioError, nearest
 SUFFIX = ".msgport"
 
 
-def catalogue() -> Iterator[Path]:
+def catalogue() -> tuple[Path, ...]:
     """The scenario files that come with the product, in the order of their names."""
-    return iter(sorted((Path(msgport.__file__).parent / "catalogue").glob("*" + SUFFIX)))
+    return tuple(sorted((Path(msgport.__file__).parent / "catalogue").glob("*" + SUFFIX)))
 
 
 def find(name_or_path: str) -> Path:

@@ -1,0 +1,71 @@
+"""The catalogue: what it has to cover, and that the models agree with its expectations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from msgport.manual.api import FUNCTIONS, PortKind
+from msgport.manual.claims import CLAIMS
+from msgport.scenario.library import catalogue, find, load
+from msgport.scenario.program import Variant
+from msgport.scenario.statements import ABORT_HANDLERS, PUTPORT_HANDLERS, REPLYPORT_HANDLERS, STATEMENTS
+
+VARIANTS = [variant for path in catalogue() for variant in load(path)]
+
+
+def called(variant: Variant) -> set[str]:
+    """The manual's functions that a variant's module calls: in its columns, and to set up what it declares."""
+    statements = {STATEMENTS[each.op].function for thread in variant.threads for each in thread.body}
+    ports = {f"lwkt_initport_{port.kind}" for port in variant.ports if not port.builtin}
+    messages = {
+        "lwkt_initmsg_abortable" if message.abort else "lwkt_initmsg" for message in variant.messages if not message.raw
+    }
+    return {name for name in statements if name} | ports | messages
+
+
+@pytest.mark.parametrize("path", catalogue(), ids=lambda path: path.stem)
+def test_a_scenario_is_in_the_file_of_its_name_and_says_what_it_is_about(path: Path) -> None:
+    for variant in load(path):
+        assert variant.scenario == path.stem
+        assert variant.about.endswith(".")
+        assert variant.claims
+        assert variant.expectations
+    assert find(path.stem) == path
+
+
+def test_every_function_of_the_page_is_called() -> None:
+    assert set().union(*map(called, VARIANTS)) >= set(FUNCTIONS)
+
+
+def test_every_kind_of_port_is_used() -> None:
+    assert {port.kind for variant in VARIANTS for port in variant.ports} == set(PortKind)
+
+
+def test_every_claim_is_tested_by_a_scenario_or_says_why_none_can() -> None:
+    tested = {claim for variant in VARIANTS for claim in variant.claims}
+    for claim in CLAIMS.values():
+        assert (claim.id in tested) != bool(claim.untestable), claim.id
+
+
+def test_claims_are_found_by_their_own_ids() -> None:
+    assert all(claim.id == key for key, claim in CLAIMS.items())
+    assert all(claim.section and claim.text.endswith(".") for claim in CLAIMS.values())
+
+
+def test_names_of_variants_are_unique() -> None:
+    names = [variant.name for variant in VARIANTS]
+    assert len(set(names)) == len(names)
+
+
+def test_a_run_of_the_whole_catalogue_stays_short() -> None:
+    assert len({variant.scenario for variant in VARIANTS}) >= 28
+    assert len(VARIANTS) <= 56
+    assert max(variant.cpus for variant in VARIANTS) <= 4
+
+
+def test_every_kind_of_handler_has_a_description() -> None:
+    for table in (PUTPORT_HANDLERS, REPLYPORT_HANDLERS, ABORT_HANDLERS):
+        for name, behaviour in table.items():
+            assert behaviour.about.startswith(name)
