@@ -46,7 +46,8 @@ CALLS: dict[str, str] = {
     "crit_exit": "crit_exit();",
     "setcpu": "lwkt_setcpu_self(globaldata_find({0}));",
 }
-"""C for statements that are one call, the same in every era. A ``;`` marks those without a result; ``members`` reaches into the first argument."""
+"""C for statements that are one call, the same in every era. A ``;`` marks those without a result; ``members`` reaches
+into what the first argument points to."""
 
 MAY_SLEEP = frozenset({"domsg", "waitmsg", "waitport", "kept", "enter"})
 """Statements in which a thread can sleep; asleep anywhere else it is no deadlock."""
