@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <setjmp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -81,13 +82,20 @@ ul_host_sem_wait(struct ul_sem *sem, long long timeout_ns)
 	pthread_mutex_unlock(&sem->mutex);
 }
 
+/*
+ * Not pthread_exit(), which unwinds the stack: a thread of a module may leave
+ * when the module, whose frames are still on its stack, is gone already.
+ */
+static _Thread_local jmp_buf bottom;
+
 static void *
 started(void *arg)
 {
 	struct start start = *(struct start *)arg;
 
 	free(arg);
-	start.func(start.arg);
+	if (setjmp(bottom) == 0)
+		start.func(start.arg);
 	return (NULL);
 }
 
@@ -116,7 +124,7 @@ ul_host_thread(void (*func)(void *), void *arg)
 void
 ul_host_thread_exit(void)
 {
-	pthread_exit(NULL);
+	longjmp(bottom, 1);
 }
 
 void
