@@ -22,7 +22,7 @@ from msgport.model.machine import (
     Next,
     Pause,
 )
-from msgport.model.ports import drop, getport, kept, put, reply, waitmsg, waitport
+from msgport.model.ports import WAITS, drop, getport, kept, put, reply, waitmsg, waitport
 from msgport.model.state import DEAD, NOBODY, Behaviour, Layout, Work, behaviour, flag_bits
 from msgport.scenario.outcome import ANY
 from msgport.scenario.program import Argument, Handler, Ref, Register, Statement
@@ -223,11 +223,7 @@ def _sleeps_on(k: Machine, w: Work, place: int, port: int) -> bool:
         return control < len(body) and body[control].op == "waitport" and k.program[t][control].action[1] == port
     if control[1] is waitmsg:
         return bool(w[k.layout.reply[control[3]]] == port)
-    return control[1] is not DEAD and port in _ports_waited_for(control)
-
-
-def _ports_waited_for(control: Action) -> tuple[object, ...]:
-    return tuple(argument for argument in control[2:] if type(argument) is int)
+    return control[1] in WAITS and port == control[WAITS[control[1]]]
 
 
 def setputport(k: Machine, w: Work, t: int, port: int, handler: Behaviour) -> Next:

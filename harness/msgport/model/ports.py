@@ -14,6 +14,7 @@ from msgport.model.machine import (
     Action,
     EndError,
     Fork,
+    Function,
     Machine,
     Next,
     Pause,
@@ -307,6 +308,9 @@ def _waited(k: Machine, w: Work, t: int, known: bool, port: int, message: int) -
     w[layout.readers[message]] |= 1 << t
     return k.finish(w, w[layout.error[message]] if known or k.semantics.definite else ANY)
 
+
+WAITS: dict[Function, int] = {waitport: 2, _wait_serialized: 2, _look_again: 3, asleep: 5}
+"""The actions that a thread may be asleep in, and where in its control the port stands that it waits for."""
 
 # Dropping.
 

@@ -63,7 +63,7 @@ def dequeue(k: Machine, w: Work, port: int, message: int) -> None:
     w[layout.flags[message]] &= ~QUEUED
 
 
-def asleep(k: Machine, w: Work, what: tuple[str, int], *_resume: object) -> Next:
+def asleep(k: Machine, w: Work, _t: int, what: tuple[str, int], *_resume: object) -> Next:
     """Sleep until somebody wakes who sleeps on ``what``; nothing else helps."""
     if what[0] == "port":
         k.reads |= k.objects.tail[what[1]]

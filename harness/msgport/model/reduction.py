@@ -133,7 +133,7 @@ class Reducer:
 
     def _statement(self, t: int, s: Statement) -> Marks:
         k, facts, objects = self.k, self.k.facts, self.k.objects
-        marks = Marks()
+        marks = Marks(k.remade)
         for cpu in facts.cpus[t]:
             marks.reads |= objects.cpu[cpu]
             if facts.may_hold(t, s):
