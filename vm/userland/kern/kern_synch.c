@@ -40,14 +40,17 @@ unlock_bucket(struct bucket *bucket)
 	--curthread->td_critcount;
 }
 
-/* The queue that a thread is on cannot change but by itself or its removal. */
+/*
+ * Only the thread itself puts it on a queue, anybody takes it off.  Taking the
+ * flag off comes last: without it the thread is free to go to another queue.
+ */
 static int
 remove_locked(struct bucket *bucket, thread_t td)
 {
 	if ((td->td_flags & TDF_TSLEEPQ) == 0)
 		return (0);
-	td->td_flags &= ~TDF_TSLEEPQ;
 	TAILQ_REMOVE(&bucket->threads, td, td_sleepq);
+	td->td_flags &= ~TDF_TSLEEPQ;
 	return (1);
 }
 
@@ -157,6 +160,7 @@ wake(const volatile void *ident, int most, int mycpu_only)
 	struct bucket *bucket = bucket_of(ident);
 	lwkt_queue woken = TAILQ_HEAD_INITIALIZER(woken);
 	thread_t td, next;
+	u_int asleep;
 
 	ul_poll();
 	/* Whoever was woken must not run before this loop has let go of it. */
@@ -168,9 +172,10 @@ wake(const volatile void *ident, int most, int mycpu_only)
 			continue;
 		if (most-- == 0)
 			break;
-		remove_locked(bucket, td);
 		/* One that only set its interlock finds out by itself. */
-		if (td->td_flags & TDF_TSLEEP_DESCHEDULED)
+		asleep = td->td_flags & TDF_TSLEEP_DESCHEDULED;
+		remove_locked(bucket, td);
+		if (asleep)
 			TAILQ_INSERT_TAIL(&woken, td, td_sleepq);
 	}
 	unlock_bucket(bucket);
