@@ -272,8 +272,9 @@ DELAY(int usec)
 u_int32_t
 karc4random(void)
 {
-	static _Atomic u_int64_t state = 0x9e3779b97f4a7c15;
-	u_int64_t z = state += 0x9e3779b97f4a7c15;
+	static u_int64_t state;
+	u_int64_t z = __atomic_add_fetch(&state, 0x9e3779b97f4a7c15,
+	    __ATOMIC_RELAXED);
 
 	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
 	z = (z ^ z >> 27) * 0x94d049bb133111eb;
