@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cache
-from importlib import resources
-
-from lark import Lark, Token, Transformer, Tree
+from lark import Token, Transformer, Tree
 from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedInput, UnexpectedToken
 
 from msgport.scenario.program import Position
 from msgport.scenario.source import Source
+from msgport.scenario.tables import parser
 
 # How a terminal is called in an error message; the others are shown as they are written.
 _TERMINALS = {
@@ -28,12 +26,6 @@ _TERMINALS = {
 }
 
 
-@cache
-def _lark() -> Lark:
-    grammar = resources.files("msgport.scenario").joinpath("grammar.lark").read_text(encoding="utf-8")
-    return Lark(grammar, parser="lalr", propagate_positions=True, maybe_placeholders=True)
-
-
 def _expected(error: UnexpectedInput) -> str:
     names: set[str] = set()
     if isinstance(error, UnexpectedToken):
@@ -41,7 +33,7 @@ def _expected(error: UnexpectedInput) -> str:
         names = error.accepts or error.expected
     elif isinstance(error, UnexpectedCharacters):
         names = error.allowed
-    patterns = {terminal.name: terminal.pattern for terminal in _lark().terminals}
+    patterns = {terminal.name: terminal.pattern for terminal in parser().terminals}
     shown = sorted(_TERMINALS.get(name) or f"'{patterns[name].value}'" for name in names)
     return "expected " + (" or ".join(shown) if len(shown) < 3 else "one of: " + ", ".join(shown))
 
@@ -49,7 +41,7 @@ def _expected(error: UnexpectedInput) -> str:
 def tree_of(source: Source) -> Tree[Token]:
     """Parse the text; ScenarioError where it does not follow the grammar."""
     try:
-        return _lark().parse(source.text)
+        return parser().parse(source.text)
     except UnexpectedInput as error:
         at_end = isinstance(error, UnexpectedEOF) or (isinstance(error, UnexpectedToken) and error.token.type == "$END")
         if at_end:
