@@ -23,7 +23,7 @@ from msgport.model.machine import (
     Pause,
 )
 from msgport.model.ports import WAITS, drop, getport, kept, put, reply, waitmsg, waitport
-from msgport.model.state import DEAD, NOBODY, Behaviour, Layout, Work, behaviour, flag_bits
+from msgport.model.state import NOBODY, Behaviour, Layout, Work, behaviour, flag_bits
 from msgport.scenario.outcome import ANY
 from msgport.scenario.program import Argument, Handler, Ref, Register, Statement
 

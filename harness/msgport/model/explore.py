@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from msgport.model import ipi, threads
 from msgport.model.calls import compile_statement, shown
 from msgport.model.machine import UNDEFINED, UNOWNED, Machine
 from msgport.model.reduction import Reducer
 from msgport.model.semantics import Semantics
-from msgport.model.state import DEAD, NULL, State
+from msgport.model.state import DEAD, State
 from msgport.scenario.outcome import ANYTHING, Outcome
-from msgport.scenario.program import Statement, Variant
+from msgport.scenario.program import Observable, Statement, Variant
 from msgport.scenario.statements import STATEMENTS
 
 MAX_STATES = 5_000_000
@@ -45,7 +48,8 @@ def explore(
 ) -> Exploration:
     """Find every outcome of a variant. ``reduce``: skip interleavings that can show nothing new."""
     k = machine(variant, semantics)
-    reducer = Reducer(k)
+    next_states = Reducer(k).successors if reduce else partial(all_successors, k)
+    observe = Observer(k)
     outcomes: set[Outcome] = set()
     unowned: set[tuple[int, int]] = set()
     start = k.initial()
@@ -54,9 +58,12 @@ def explore(
     transitions = 0
     while stack and len(seen) <= max_states:
         state = stack.pop()
-        successors = reducer.successors(state) if reduce else all_successors(k, state)
+        successors = next_states(state)
+        while reduce and len(successors) == 1:  # nothing to choose: not worth storing
+            state, transitions = successors[0], transitions + 1
+            successors = next_states(state)
         if not successors:
-            _finish(k, state, outcomes, unowned)
+            _finish(k, observe, state, outcomes, unowned)
         for successor in successors:
             transitions += 1
             if successor not in seen:
@@ -89,7 +96,7 @@ def _exploration(
     return Exploration(found, states, transitions, complete, statements)
 
 
-def _finish(k: Machine, state: State, outcomes: set[Outcome], unowned: set[tuple[int, int]]) -> None:
+def _finish(k: Machine, observe: Observer, state: State, outcomes: set[Outcome], unowned: set[tuple[int, int]]) -> None:
     """Take down the outcome of a state from which nothing goes on.
 
     Where a thread or channel has died the others may be stuck only because of that: such a state yields its deaths and
@@ -115,41 +122,42 @@ def _finish(k: Machine, state: State, outcomes: set[Outcome], unowned: set[tuple
             died = True
             outcomes.add(ANYTHING if state[place][1] == UNDEFINED else Outcome(f"panic {state[place][1]}@ipi"))
     if not died:
-        outcomes.add(Outcome("deadlock@" + "+".join(asleep) if asleep else "done", _values(k, state)))
+        outcomes.add(Outcome("deadlock@" + "+".join(asleep) if asleep else "done", observe(state)))
 
 
-def _values(k: Machine, state: State) -> tuple[str, ...]:
-    layout, variant = k.layout, k.variant
-    values: list[str] = []
-    for observable in variant.observables:
-        subject = observable.subject
+class Observer:
+    """Reads the values of an outcome off a state, in the order of the variant's observables."""
+
+    def __init__(self, k: Machine) -> None:
+        """Find out where each stands and how it is written."""
+        self._values = [self._value(k, observable) for observable in k.variant.observables]
+        if k.layout.said is not None:
+            self._values.append((k.layout.said, lambda lines: " / ".join(lines) or "none"))
+
+    def __call__(self, state: State) -> tuple[str, ...]:
+        """Write each value as ``scenario/outcome.py`` says."""
+        return tuple([write(state[place]) for place, write in self._values])
+
+    @staticmethod
+    def _value(k: Machine, observable: Observable) -> tuple[int, Callable[[Any], str]]:
+        layout, variant, subject = k.layout, k.variant, observable.subject
+        names = [*(message.name for message in variant.messages), "null"]  # NULL is -1
         match observable.kind:
             case "register":
                 thread, register = subject.split(":")
                 t = layout.threads[thread]
-                values.append(_register(k, t, register, state[layout.registers[t][register]]))
+                op = next(s.op for s in variant.threads[t].body if s.register == register)
+                place = layout.registers[t][register]
+                if STATEMENTS[op].result == "message":
+                    return place, lambda value: "-" if value is None else names[value]
+                return place, lambda value: "-" if value is None else str(value)
             case "error":
-                values.append(str(state[layout.error[layout.messages[subject]]]))
+                return layout.error[layout.messages[subject]], str
             case "flags":
-                bits = state[layout.flags[layout.messages[subject]]]
-                values.append(shown(bits, definite=k.semantics.definite))
+                return layout.flags[layout.messages[subject]], partial(shown, definite=k.semantics.definite)
             case "queue":
-                queue = state[layout.queue[layout.ports[subject]]]
-                values.append("+".join(variant.messages[m].name for m in queue) or "empty")
+                place = layout.queue[layout.ports[subject]]
+                return place, lambda queue: "+".join([names[message] for message in queue]) or "empty"
             case "calls":
-                values.append(str(state[layout.calls[subject]]))
-            case unknown:
-                raise ValueError(f"an observable of kind {unknown}")
-    if layout.said is not None:
-        values.append(" / ".join(state[layout.said]) or "none")
-    return tuple(values)
-
-
-def _register(k: Machine, t: int, register: str, value: object) -> str:
-    if value is None:
-        return "-"
-    op = next(s.op for s in k.variant.threads[t].body if s.register == register)
-    if STATEMENTS[op].result != "message":
-        return str(value)
-    assert isinstance(value, int)
-    return "null" if value == NULL else k.variant.messages[value].name
+                return layout.calls[subject], str
+        raise ValueError(f"an observable of kind {observable.kind}")

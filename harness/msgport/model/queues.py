@@ -54,12 +54,9 @@ def dequeue(k: Machine, w: Work, port: int, message: int) -> None:
     layout = k.layout
     k.writes |= k.objects.head[port] | k.objects.message[message]
     queue = w[layout.queue[port]]
-    if queue[0] == message:
-        w[layout.queue[port]] = queue[1:]
-    elif message in queue:
-        w[layout.queue[port]] = tuple(other for other in queue if other != message)
-    else:
+    if message not in queue:
         raise EndError(UNDEFINED)
+    w[layout.queue[port]] = queue[1:] if queue[0] == message else tuple(m for m in queue if m != message)
     w[layout.flags[message]] &= ~QUEUED
 
 

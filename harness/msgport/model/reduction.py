@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from msgport.model import ipi, threads
 from msgport.model.machine import Machine
-from msgport.model.state import DEAD, NOBODY, State
+from msgport.model.state import DEAD, NOBODY, NULL, State
 from msgport.scenario.program import Ref, Register, Statement
 
 
@@ -38,13 +38,17 @@ class Marks:
         return self
 
 
-class Step(NamedTuple):
-    """A process's next step: the states after it, the objects touched, the thread that has to leave a CPU first."""
+Step = tuple[tuple[State, ...], int, int, int]
+"""A process's next step: the states after it, the objects read and written, the thread that has to leave a CPU."""
 
-    after: tuple[State, ...]
+
+class Process(NamedTuple):
+    """A thread or channel that has something left to do, and the objects that it may ever read and write."""
+
+    step: Callable[[Machine, State, Any], tuple[State, ...]]
+    which: Any
     reads: int
     writes: int
-    needs: int
 
 
 class Reducer:
@@ -53,81 +57,92 @@ class Reducer:
     def __init__(self, k: Machine) -> None:
         """Work out what each column may do from each of its statements on."""
         self.k = k
-        self.pairs = list(k.layout.channels)
-        self.futures: list[list[tuple[int, int]]] = []
-        self.operands: list[list[tuple[int, ...]]] = []
-        for t, thread in enumerate(k.variant.threads):
-            left = Marks()
-            futures: list[tuple[int, int]] = [(0, 0)]
-            operands: list[tuple[int, ...]] = [()]
-            for statement in reversed(thread.body):
-                left |= self._statement(t, statement)
-                futures.append((left.reads, left.writes))
-                used = {k.layout.registers[t][a.name] for a in statement.arguments if isinstance(a, Register)}
-                operands.append(tuple(sorted(used | set(operands[-1]))))
-            self.futures.append(futures[::-1])
-            self.operands.append(operands[::-1])
-        self._contents: dict[tuple[tuple[int, int], tuple[Any, ...]], tuple[int, int]] = {}
+        self._columns = [(t, place, len(k.program[t]), self._futures(t)) for t, place in enumerate(k.layout.control)]
+        self._channels: list[tuple[tuple[int, int], int, dict[tuple[Any, ...], Process]]] = [
+            (pair, place, {}) for pair, place in k.layout.channels.items()
+        ]
 
     def successors(self, state: State) -> list[State]:
         """Give the states after the next steps of a persistent set of processes; none where the system stops."""
         k = self.k
-        columns = len(k.variant.threads)
-        futures = [self._thread_future(state, t) for t in range(columns)]
-        pairs = [pair for pair in self.pairs if state[k.layout.channels[pair]]]
-        futures += [self._channel_future(pair, state[k.layout.channels[pair]]) for pair in pairs]
-        steps: dict[int, Step] = {}
-
-        def step(process: int) -> Step:
-            if process not in steps:
-                after = (
-                    threads.step(k, state, process)
-                    if process < columns
-                    else ipi.deliver(k, state, pairs[process - columns])
-                )
-                steps[process] = Step(after, k.reads, k.writes, k.needs)
-            return steps[process]
-
+        processes = self._processes(state)
+        steps: list[Step | None] = [None] * len(processes)
         best: list[State] = []
-        for seed in range(len(futures)):
-            if step(seed).after:
-                found = _closure(seed, futures, step)
-                if not best or len(found) < len(best):
-                    best = found
+        for seed in range(len(processes)):
+            members = [seed]
+            rest = [process for process in range(len(processes)) if process != seed]
+            found: list[State] = []
+            # Members grow as we go, by whatever may disturb a member's next step, or enable one that cannot go on.
+            for member in members:
+                step = steps[member]
+                if step is None:
+                    process = processes[member]
+                    after = process.step(k, state, process.which)
+                    step = steps[member] = (after, k.reads, k.writes, k.needs)
+                after, reads, writes, needs = step
+                if member == seed and not after:
+                    break
+                found += after
+                touched = reads | writes
+                for other in rest.copy():
+                    _, which, may_read, may_write = processes[other]
+                    if which == needs if needs != NOBODY else touched & may_write or writes & may_read:
+                        members.append(other)
+                        rest.remove(other)
+            if found and (not best or len(found) < len(best)):
+                best = found
                 if len(best) == 1:
                     break
         return best
 
-    def _thread_future(self, state: State, t: int) -> tuple[int, int]:
-        control = state[self.k.layout.control[t]]
-        if type(control) is not int:
-            if control[1] == DEAD:
-                return 0, 0
-            control = control[0]
-        reads, writes = self.futures[t][control]
-        for place in self.operands[t][control]:
-            message = state[place]
-            if message is not None and message >= 0:
-                writes |= self.k.objects.message[message]
-        return reads, writes
-
-    def _channel_future(self, pair: tuple[int, int], items: tuple[Any, ...]) -> tuple[int, int]:
-        if items[0] == DEAD:
-            return 0, 0
-        key = pair, items
-        if key not in self._contents:
-            marks = Marks(writes=self.k.objects.channel_head[pair])
-            for kind, subject in items:
-                if kind == ipi.THREAD:
-                    marks.writes |= self.k.objects.place[subject]
-                    marks.reads |= self.k.objects.cpu[pair[1]]
+    def _processes(self, state: State) -> list[Process]:
+        processes: list[Process] = []
+        for t, place, length, futures in self._columns:
+            control = state[place]
+            if type(control) is not int:
+                if control[1] == DEAD:
                     continue
-                marks.writes |= self.k.objects.message[subject]
-                facts = self.k.facts
-                for port in facts.targets[subject] if kind == ipi.PUT else facts.replies[subject]:
-                    marks |= self._landing(port, {pair[0]})
-            self._contents[key] = marks.reads, marks.writes
-        return self._contents[key]
+                control = control[0]
+            elif control == length:
+                continue
+            reads, writes, operands = futures[control]
+            for register in operands:
+                message = state[register]
+                if message is not None and message != NULL:
+                    writes |= self.k.objects.message[message]
+            processes.append(Process(threads.step, t, reads, writes))
+        for pair, place, contents in self._channels:
+            items = state[place]
+            if items and items[0] != DEAD:
+                future = contents.get(items)
+                if future is None:
+                    marks = self._contents(pair, items)
+                    future = contents[items] = Process(ipi.deliver, pair, marks.reads, marks.writes)
+                processes.append(future)
+        return processes
+
+    def _futures(self, t: int) -> list[tuple[int, int, tuple[int, ...]]]:
+        """What column ``t`` may touch from each statement on, and the registers whose messages it may touch."""
+        left = Marks()
+        operands: set[int] = set()
+        futures: list[tuple[int, int, tuple[int, ...]]] = []
+        for statement in reversed(self.k.variant.threads[t].body):
+            left |= self._statement(t, statement)
+            operands |= {self.k.layout.registers[t][a.name] for a in statement.arguments if isinstance(a, Register)}
+            futures.append((left.reads, left.writes, tuple(sorted(operands))))
+        return futures[::-1]
+
+    def _contents(self, pair: tuple[int, int], items: tuple[Any, ...]) -> Marks:
+        facts, objects = self.k.facts, self.k.objects
+        marks = Marks(objects.cpu[pair[1]], objects.channel_head[pair])
+        for kind, subject in items:
+            if kind == ipi.THREAD:
+                marks.writes |= objects.place[subject]
+                continue
+            marks.writes |= objects.message[subject]
+            for port in facts.targets[subject] if kind == ipi.PUT else facts.replies[subject]:
+                marks |= self._landing(port, set())
+        return marks
 
     # What a statement may touch, whatever the state.
 
@@ -223,21 +238,3 @@ class Reducer:
 
     def _serializing(self, port: int) -> Marks:
         return Marks(writes=sum(self.k.objects.serializer[z] for z in self.k.facts.serializers[port]))
-
-
-def _closure(seed: int, futures: list[tuple[int, int]], step: Callable[[int], Step]) -> list[State]:
-    """Add whatever may disturb the next step of a member, or enable one that cannot go on, until nothing is added."""
-    members = [seed]
-    rest = [process for process in range(len(futures)) if process != seed]
-    found: list[State] = []
-    for member in members:  # grows as we go
-        after, reads, writes, needs = step(member)
-        found += after
-        if needs != NOBODY:
-            added = [needs] if needs in rest else []
-        else:
-            touched = reads | writes
-            added = [q for q in rest if touched & futures[q][1] or writes & futures[q][0]]
-        members += added
-        rest = [process for process in rest if process not in added]
-    return found
