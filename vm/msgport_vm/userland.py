@@ -326,6 +326,8 @@ class UserlandMachine:
             "UBSAN_OPTIONS": "print_stacktrace=1",
         }
         command = [str(runtime.program), "--cpus", str(self.cpus), "--vmcore", str(self._vmcore)]
+        if self.sanitize:
+            command.append("--no-traps")  # the sanitizers tell more of a bad access
         self._process = process = _Process(command, environment)
         screen = "".join(event.text for event in self._until_reply(process, BOOT_TIMEOUT))
         if not process.replies or not process.replies.pop(0).startswith("ready"):
@@ -397,23 +399,19 @@ class UserlandMachine:
 
     def load(self, module: Path, tunables: Mapping[str, int], timeout: float) -> Iterator[Event]:
         """Load ``module``: see ``machine.Machine``. A module whose MOD_LOAD fails stays in, as on DragonFly."""
-        for name in self._environment - set(tunables):
-            yield from self._setenv(f"kenv {name}=", timeout)
-        for name, value in tunables.items():
-            yield from self._setenv(f"kenv {name}={value}", timeout)
+        orders = [f"kenv {name}=" for name in sorted(self._environment - set(tunables))]
+        orders += [f"kenv {name}={value}" for name, value in tunables.items()]
         self._environment = set(tunables)
-        outcome = yield from self._order(f"kldload {module.resolve()}", timeout)
-        if isinstance(outcome, Event):
-            yield outcome
-        elif outcome[0] == "loaded":
-            yield Event(EventKind.LOADED)
-        else:
-            yield Event(EventKind.LOAD_FAILED, outcome[1])
-
-    def _setenv(self, line: str, timeout: float) -> Iterator[Event]:
-        outcome = yield from self._order(line, timeout)
-        if isinstance(outcome, Event) or outcome[0] != "ok":
-            raise MachineError(f"the userland machine refuses {line!r}: {outcome}")
+        for order in (*orders, f"kldload {module.resolve()}"):
+            outcome = yield from self._order(order, timeout)
+            if isinstance(outcome, Event):
+                yield outcome
+                return
+            word, text = outcome
+            if word not in ("ok", "loaded"):
+                yield Event(EventKind.LOAD_FAILED, text)
+                return
+        yield Event(EventKind.LOADED)
 
     def unload(self, module: Path) -> Iterator[Event]:
         """Unload ``module``: see ``machine.Machine``. Raises MachineError too when the machine dies of it."""

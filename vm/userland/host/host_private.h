@@ -7,6 +7,7 @@
 
 void	console_setup(int control, const char *vmcore);
 int	module_image(const char *path);	/* writes it; 0, or -1 and errno */
+void	traps_setup(void);
 void	end(int status) __attribute__((noreturn));
 
 #endif

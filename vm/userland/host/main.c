@@ -28,7 +28,7 @@ static void
 usage(void)
 {
 	fprintf(stderr, "usage: lwkt --cpus N [--control FD] [--vmcore FILE] "
-	    "[--spins N]\n");
+	    "[--spins N] [--no-traps]\n");
 	exit(2);
 }
 
@@ -61,7 +61,8 @@ setenv_command(char *assignment)
 	}
 	*value++ = '\0';
 	error = ul_kern_setenv(assignment, value);
-	ul_host_reply(error == 0 ? "ok" : "failed", assignment);
+	ul_host_reply(error == 0 ? "ok" : "failed", error == 0 ? assignment :
+	    "kenv: no room in the kernel environment");
 }
 
 static void
@@ -96,9 +97,14 @@ main(int argc, char **argv)
 	size_t size = 0;
 	ssize_t length;
 	long cores, cpus = 0, spins = -1;
-	int control = STDERR_FILENO, n;
+	int control = STDERR_FILENO, n, traps = 1;
 
 	for (n = 1; n < argc; n += 2) {
+		if (strcmp(argv[n], "--no-traps") == 0) {
+			traps = 0;
+			--n;
+			continue;
+		}
 		if (strcmp(argv[n], "--cpus") == 0)
 			cpus = number(argv[n + 1], 1, MAXCPUS);
 		else if (strcmp(argv[n], "--control") == 0)
@@ -116,6 +122,8 @@ main(int argc, char **argv)
 	if (spins < 0)
 		spins = cpus <= cores ? SPINS : 0;
 	console_setup(control, vmcore);
+	if (traps)
+		traps_setup();
 	ul_kern_boot((int)cpus, (int)spins);
 	ul_host_reply("ready", "lwkt");
 	while ((length = getline(&line, &size, stdin)) > 0) {

@@ -55,6 +55,7 @@ void		 ul_kern_kldload(const char *path);	/* replies later */
 void		 ul_kern_kldunload(const char *name);	/* replies later */
 
 /* Called from a signal handler: a trap that the running module caused. */
-void		 ul_kern_trap(int number, const char *what, const void *address);
+void		 ul_kern_trap(int number, const char *what,
+		    const void *address);
 
 #endif

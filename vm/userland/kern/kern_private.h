@@ -25,6 +25,5 @@ void	ul_unlock(int *);
 void	ul_timeout_add(globaldata_t, thread_t, int);
 void	ul_timeout_remove(globaldata_t, thread_t);
 void	ul_timeouts_expire(globaldata_t);
-void	ul_console_panic(void);			/* kprintf() must not block now */
 
 #endif

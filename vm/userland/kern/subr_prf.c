@@ -294,18 +294,14 @@ print_backtrace(int count __unused)
 	ul_host_backtrace();
 }
 
-void
-panic(const char *fmt, ...)
+/* Only the first CPU to panic counts; the others stop where they are. */
+static void
+claim(globaldata_t gd)
 {
-	static char text[1024];
 	thread_t td = curthread;
-	globaldata_t gd = mycpu;
-	__va_list ap;
-	int n;
 
 	++td->td_critcount;
 	if (__atomic_exchange_n(&panic_lock, 1, __ATOMIC_SEQ_CST)) {
-		/* Only the first one counts; the others are stopped. */
 		if (panic_cpu != gd)
 			for (;;)
 				ul_host_sem_wait(td->td_ul_sem, -1);
@@ -313,6 +309,34 @@ panic(const char *fmt, ...)
 	}
 	panic_cpu = gd;
 	gd->gd_flags &= ~GDF_KPRINTF;
+}
+
+static void __dead2
+stop(globaldata_t gd, const char *text)
+{
+	u_int nibble;
+	int cpu, n;
+
+	kprintf("\nCPU%d stopping CPUs: 0x", (int)gd->gd_cpuid);
+	for (n = howmany(MAX(ncpus, 32), 4) - 1; n >= 0; --n) {
+		nibble = 0;
+		for (cpu = n * 4; cpu < MIN(n * 4 + 4, ncpus); ++cpu)
+			if (cpu != (int)gd->gd_cpuid)
+				nibble |= 1u << cpu % 4;
+		kprintf("%x", nibble);
+	}
+	kprintf("\n stopped\n");
+	ul_host_panicked(text);
+}
+
+void
+panic(const char *fmt, ...)
+{
+	static char text[1024];
+	globaldata_t gd = mycpu;
+	__va_list ap;
+
+	claim(gd);
 	__va_start(ap, fmt);
 	kvsnprintf(text, sizeof(text), fmt, ap);
 	__va_end(ap);
@@ -322,19 +346,24 @@ panic(const char *fmt, ...)
 	kprintf("panic: %s\n", text);
 	kprintf("cpuid = %d\n", (int)gd->gd_cpuid);
 	print_backtrace(-1);
-	kprintf("Debugger(\"panic\")\n\n");
-	kprintf("CPU%d stopping CPUs: 0x", (int)gd->gd_cpuid);
-	/* The others' mask, eight of them a digit pair, at least eight digits. */
-	for (n = MAX(roundup2(ncpus, 4), 32) / 4 - 1; n >= 0; --n) {
-		u_int nibble = 0;
-		int bit;
+	kprintf("Debugger(\"panic\")\n");
+	stop(gd, text);
+}
 
-		for (bit = 0; bit < 4; ++bit)
-			if (n * 4 + bit < ncpus &&
-			    n * 4 + bit != (int)gd->gd_cpuid)
-				nibble |= 1u << bit;
-		kprintf("%x", nibble);
-	}
-	kprintf("\n stopped\n");
-	ul_host_panicked(text);
+void
+ul_kern_trap(int number, const char *what, const void *address)
+{
+	static char text[128];
+	globaldata_t gd = mycpu;
+
+	claim(gd);
+	ksnprintf(text, sizeof(text), "Fatal trap %d: %s while in kernel mode",
+	    number, what);
+	kprintf("%s\n", text);
+	kprintf("cpuid = %d; lapic id = %d\n", (int)gd->gd_cpuid,
+	    (int)gd->gd_cpuid);
+	if (number == 12)
+		kprintf("fault virtual address\t= %p\n", address);
+	kprintf("kernel: type %d trap, code=0\n", number);
+	stop(gd, text);
 }
