@@ -76,7 +76,7 @@ class Generator:
     def variant(self) -> Variant:
         pick = self.random
         cpus = pick.choice(([0, 0, 0], [0, 1, 2], [0, 1, 1], [0, 1, 0], [0, 0, 1]))
-        left = pick.choice((6, 7, 8, 9, 10))
+        left = pick.choice((7, 8, 9, 10, 11, 12))
         bodies: list[list[Statement]] = [[] for _ in self.threads]
         self.got: list[list[str]] = [[] for _ in self.threads]
         self.taken: list[list[str]] = [[] for _ in self.threads]
@@ -93,7 +93,10 @@ class Generator:
             Thread(name, cpus[i], tuple(body)) for i, (name, body) in enumerate(zip(self.threads, bodies, strict=True))
         )
         observables = [
-            Observable("register", f"{thread.name}:{s.register}") for thread in threads for s in thread.body if s.register
+            Observable("register", f"{thread.name}:{s.register}")
+            for thread in threads
+            for s in thread.body
+            if s.register
         ]
         observables += [Observable("error", m.name) for m in self.messages]
         observables += [Observable("flags", m.name) for m in self.messages if pick.random() < 0.5]
@@ -178,10 +181,8 @@ class Generator:
             if isinstance(held, Register):
                 self.taken[t].remove(held.name)
             if pick.random() < 0.15:
-                op = self.statement("forwardmsg", there, held, register=self.number(t, number))
-            else:
-                op = self.statement("replymsg", held, pick.randrange(3))
-            return [op]
+                return [self.statement("forwardmsg", there, held, register=self.number(t, number))]
+            return [self.statement("replymsg", held, pick.randrange(3))]
         if kind == "wait":
             if not wild and (message.name not in self.sent or self.dropable(message)):
                 return []
@@ -237,6 +238,6 @@ def random_variant(seed: int) -> Variant:
 def random_semantics(seed: int) -> Semantics:
     """Give the kernel, the manual, or the kernel with one difference taken back."""
     pick = random.Random(seed)
-    taken_back = pick.choice([name for name in vars(KERNEL)])
+    taken_back = pick.choice(list(vars(KERNEL)))
     mixed = replace(KERNEL, **{taken_back: getattr(MANUAL, taken_back)})
     return pick.choice((KERNEL, KERNEL, MANUAL, mixed))

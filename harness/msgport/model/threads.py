@@ -72,7 +72,7 @@ def _run(k: Machine, w: Work, t: int, statement: int, action: Action) -> list[St
 def _over(k: Machine, w: Work, t: int, statement: int) -> State:
     w[k.layout.control[t]] = statement + 1
     k.reads |= k.remade  # a port made anew looks at who waits on it, and this thread may wait next
-    _hold(k, w, t, w[k.layout.critical[t]] > 0)
+    _hold(k, w, t, w[k.layout.critical[t]] > 0 and statement + 1 < len(k.program[t]))
     return tuple(w)
 
 
