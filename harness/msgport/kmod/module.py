@@ -162,12 +162,13 @@ def _view(variant: Variant, allowed: Collection[Outcome] | None, era: Era) -> di
         "patience": PATIENCE,
         "trips": 2 if moves else 1,
         "moves": moves,
-        "crit": any(s["begin"] == "mp_begin_critical" for thread in threads for s in thread["statements"]),
+        "crit": any(s["begin"] == "mpt_begin_critical" for thread in threads for s in thread["statements"]),
         "says": variant.says,
+        "lines": [string(line) for line in layout.lines],
         "say_at": layout.says_at,
         "say_slots": layout.says_width,
-        "uses_mine": any("mp_mine(" in line for line in bodies),
-        "uses_which": queues or any("mp_which(" in line or "mp_mine(" in line for line in bodies),
+        "uses_mine": any("mpt_mine(" in line for line in bodies),
+        "uses_which": queues or any("mpt_which(" in line or "mpt_mine(" in line for line in bodies),
         "overridden": bool(overridden),
         "setup": _setup(variant, writer, overridden),
         "spin_init": writer.spin_init,
@@ -180,14 +181,12 @@ def _thread_view(variant: Variant, thread: Thread, writer: Writer, layout: Layou
     number_of = {"message": "m", "number": "n", "flags": "f", None: "-"}
     for number, statement in enumerate(thread.body, 1):
         slot = layout.register.get(f"{thread.name}:{statement.register}")
-        line = layout.lines.get(str(statement.arguments[0])) if statement.op == "say" else None
-        emitted = writer.statement(statement, number, slot, line)
         statements.append(
             {
                 "number": number,
                 "text": comment(written(statement)),
-                "begin": "mp_begin_critical" if critical else "mp_begin",
-                "lines": emitted.lines,
+                "begin": "mpt_begin_critical" if critical else "mpt_begin",
+                "lines": writer.statement(statement, number, slot),
             }
         )
         critical += {"crit_enter": 1, "crit_exit": -1}.get(statement.op, 0)
@@ -295,9 +294,9 @@ def _observe(variant: Variant, layout: Layout, counters: set[str]) -> list[str]:
             case "error":
                 lines.append(f"{value} = x->{message_field(subject)}.ms_error;")
             case "flags":
-                lines.append(f"{value} = x->{message_field(subject)}.ms_flags & MP_SHOWN;")
+                lines.append(f"{value} = x->{message_field(subject)}.ms_flags & MPT_SHOWN;")
             case "queue":
-                lines.append(f"mp_queue(x, &{value}, {port_pointer(ports[subject])});")
+                lines.append(f"mpt_queue(x, &{value}, {port_pointer(ports[subject])});")
             case "calls":
                 name, _, role = subject.rpartition(".")
                 field = message_field(name) if role == "abort" else port_field(ports[name])

@@ -21,12 +21,12 @@ def identifier(name: str) -> str:
 
 def thread_index(name: str) -> str:
     """The enumeration constant of a thread."""
-    return "MP_T_" + identifier(name)
+    return "MPT_T_" + identifier(name)
 
 
 def thread_td(name: str) -> str:
     """The ``struct thread *`` of a thread."""
-    return f"mp_td({thread_index(name)})"
+    return f"mpt_td({thread_index(name)})"
 
 
 def port_field(port: Port) -> str:
@@ -35,14 +35,14 @@ def port_field(port: Port) -> str:
 
 
 def thread_column(name: str) -> str:
-    """The ``struct mp_column`` of a thread."""
-    return f"mp_columns[{thread_index(name)}]"
+    """The ``struct mpt_column`` of a thread."""
+    return f"mpt_columns[{thread_index(name)}]"
 
 
 def port_pointer(port: Port, execution: str = "x") -> str:
     """An expression for the port's address."""
     if port.builtin:
-        return f"mp_own_port({thread_index(port.owner or '')})"
+        return f"mpt_own_port({thread_index(port.owner or '')})"
     return f"&{execution}->{port_field(port)}"
 
 
@@ -64,7 +64,7 @@ def register_variable(name: str) -> str:
 def handler_function(subject: str, role: str, handler: Handler) -> str:
     """The function of a handler on a port or message; ``role`` is putport, replyport or abort."""
     numbers = "".join(f"_{'minus' if number < 0 else ''}{abs(number)}" for number in handler.arguments)
-    return f"mp_{subject}_{role}_{identifier(handler.behaviour)}{numbers}"
+    return f"mpt_{subject}_{role}_{identifier(handler.behaviour)}{numbers}"
 
 
 def string(text: str) -> str:

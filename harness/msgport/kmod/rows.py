@@ -15,7 +15,7 @@ from msgport.scenario.outcome import ANY, Outcome
 from msgport.scenario.program import Observable, Variant
 from msgport.scenario.statements import STATEMENTS
 
-NONE, NULL, STRAY, EMPTY, ANYTHING = "MP_NONE", "MP_NULL", "MP_STRAY", "MP_EMPTY", "MP_ANY"
+NONE, NULL, STRAY, EMPTY, ANYTHING = "MPT_NONE", "MPT_NULL", "MPT_STRAY", "MPT_EMPTY", "MPT_ANY"
 
 
 @dataclass(frozen=True)

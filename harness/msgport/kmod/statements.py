@@ -39,7 +39,7 @@ CALLS: dict[str, str] = {
     "getport": "lwkt_getport({0})",
     "waitport": "lwkt_waitport({0}, 0)",
     "error": "{members}ms_error",
-    "flags": "{members}ms_flags & MP_SHOWN",
+    "flags": "{members}ms_flags & MPT_SHOWN",
     "result": "{members}u.ms_lresult",
     "setresult": "{members}u.ms_lresult = {1};",
     "crit_enter": "crit_enter();",
@@ -54,14 +54,6 @@ MAY_SLEEP = frozenset({"domsg", "waitmsg", "waitport", "kept", "enter"})
 
 OWNS_AFTERWARDS = frozenset({"domsg", "waitmsg", "flags", "error"})
 """Statements after which their message is the thread's own, so that the trace may read its flags."""
-
-
-@dataclass(frozen=True)
-class Emitted:
-    """A statement in C: its lines, whether it names the execution ``x``, whether it asks for ``mp_mine``."""
-
-    lines: tuple[str, ...]
-    guarded: bool
 
 
 class Writer:
@@ -162,7 +154,7 @@ class Writer:
                 return string(argument)
         raise ValueError(f"{argument!r} cannot be an argument of {statement.op}")
 
-    def call(self, statement: Statement, line: int | None) -> list[str]:
+    def call(self, statement: Statement) -> list[str]:
         """The C of a statement without its bookkeeping: lines, or one expression when it has a result."""
         form = STATEMENTS[statement.op]
         arguments = [
@@ -185,7 +177,7 @@ class Writer:
                 return [f"lwkt_dropmsg({arguments[0]})"]
             case "kept":
                 assert isinstance(target, Ref)
-                return [f"mp_take_kept(&x->kept_{port_field(self.ports[target.name])})"]
+                return [f"mpt_take_kept(&x->kept_{port_field(self.ports[target.name])})"]
             case "enter" | "exit":
                 assert isinstance(target, Ref)
                 guard = self.guard(target)
@@ -196,17 +188,17 @@ class Writer:
                 assert isinstance(handler, Handler)
                 return self.override(self.ports[target.name], statement.op[3:], handler)
             case "say":
-                return [f"mp_say(me, x, {line}, {arguments[0]});"]
+                return [f"mpt_say(&me->thread, x, {arguments[0]});"]
         return [CALLS[statement.op].format(*arguments, members=access(arguments[0]) if arguments else "")]
 
     def guard(self, target: Ref) -> str | None:
         """The serializer that an ``enter`` or ``exit`` is about; None when the port's kind has none."""
         return target.name if target.kind == "serializer" else self.ports[target.name].serializer
 
-    def statement(self, statement: Statement, number: int, slot: int | None, line: int | None) -> Emitted:
-        """A statement with its bookkeeping. ``slot`` is its register's place in an outcome, ``line`` what it says."""
+    def statement(self, statement: Statement, number: int, slot: int | None) -> tuple[str, ...]:
+        """A statement with its bookkeeping. ``slot`` is its register's place in an outcome's row, if it has one."""
         form = STATEMENTS[statement.op]
-        lines = self.call(statement, line)
+        lines = self.call(statement)
         value = f"x->value[{slot}] = " if slot is not None else ""
         messages = [
             argument
@@ -220,21 +212,21 @@ class Writer:
             comment = ["/* lwkt_beginmsg() is private to the kernel: this is all it does. */"]
         match form.result:
             case None:
-                body = [*lines, f"mp_end(me, {number}, MP_NONE, NULL);"]
+                body = [*lines, f"mpt_end(me, {number}, MPT_NONE, NULL);"]
             case "message":
                 taken = register_variable(statement.register) if statement.register else None
                 if taken is None:
-                    body = [f"mp_end(me, {number}, mp_which(x, {lines[0]}), NULL);"]
+                    body = [f"mpt_end(me, {number}, mpt_which(x, {lines[0]}), NULL);"]
                 else:
-                    body = [f"{taken} = {lines[0]};", f"mp_end(me, {number}, {value}mp_which(x, {taken}), {taken});"]
+                    body = [f"{taken} = {lines[0]};", f"mpt_end(me, {number}, {value}mpt_which(x, {taken}), {taken});"]
             case _ if slot is None:
-                body = [f"mp_end(me, {number}, {lines[0]}, {owned});"]
+                body = [f"mpt_end(me, {number}, {lines[0]}, {owned});"]
             case _:
-                body = [f"{value}{lines[0]};", f"mp_end(me, {number}, x->value[{slot}], {owned});"]
+                body = [f"{value}{lines[0]};", f"mpt_end(me, {number}, x->value[{slot}], {owned});"]
         if held is not None:
-            guarded = [f"if (mp_mine(x, {register_variable(held.name)})) {{", *("\t" + each for each in body), "}"]
-            return Emitted((*comment, *guarded), True)
-        return Emitted((*comment, *body), False)
+            guarded = [f"if (mpt_mine(x, {register_variable(held.name)})) {{", *("\t" + each for each in body), "}"]
+            return (*comment, *guarded)
+        return (*comment, *body)
 
 
 def access(pointer: str) -> str:
@@ -278,7 +270,7 @@ def write_handler(subject: str, role: str, handler: Handler) -> HandlerFunction:
         case "putport", "return":
             lines = (f"return ({n[0]});",)
         case "putport", "keep":
-            lines = (f"mp_keep(&x->kept_{subject}, msg);", "return (EASYNC);")
+            lines = (f"mpt_keep(&x->kept_{subject}, msg);", "return (EASYNC);")
         case "putport", "reply":
             lines = (f"lwkt_replymsg(msg, {n[0]});", "return (EASYNC);")
         case "putport", "replyreturn":
