@@ -39,6 +39,12 @@ MISTAKES = {
     "a vary name that nothing uses": ("MSGPORT x\nvary: »Q = spin | thread\n{ }\nT0 ;\n", "nothing uses it", "$Q"),
     "a vary name twice": ("MSGPORT x\nvary: place = same-cpu ; »place = cross-cpu\n{ }\nT0 ;\n", "varies twice", ""),
     "an alternative twice": ("MSGPORT x\nvary: place = same-cpu | »same-cpu\n{ }\nT0 ;\n", "cannot be an", "once"),
+    "too many variants": (
+        f"MSGPORT x\nvary: a = {'|'.join(map(str, range(33)))} ; »b = {'|'.join(map(str, range(33)))}\n"
+        "{ }\nT0 ;\nsetcpu $a ;\nsetcpu $b ;\n",
+        "1089 variants",
+        "1000",
+    ),
     "an unknown place": ("MSGPORT x\nvary: place = same-cpu | »0-1-2\n{ }\nT0 | T1 ;\n", "no place", "0-1"),
     "a kind that vary invents": ("MSGPORT x\nvary: P = »spun\n{ port P }\nT0 ;\n", "no kind of port", "'spin'"),
     "observing the unknown": ("MSGPORT x\nobserve: »colour a\n{ msg a }\nT0 ;\n", "cannot be observed", "known"),

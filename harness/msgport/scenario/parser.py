@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import product
+from math import prod
 from typing import cast
 
 from lark import Token, Tree
@@ -20,6 +21,8 @@ from msgport.scenario.syntax import Choose, tree_of
 
 PLACE = "place"
 """The ``vary:`` name whose alternatives put the threads on CPUs."""
+
+MOST_VARIANTS = 1000
 
 MODULES = ("example1", "example2")
 """The hand-written modules that ``module:`` may name."""
@@ -112,7 +115,7 @@ class _Scenario:
         return {str(_tokens(tree)[0]) for tree in declarations.find_data("port")}
 
     def _check_vary(self) -> None:
-        """Every varied name is a port, ``place``, or used somewhere as ``$name``."""
+        """Every varied name is a port, ``place``, or used somewhere as ``$name``; and they do not make too many."""
         tokens = self.tree.scan_values(lambda value: isinstance(value, Token) and value.startswith("$"))
         used = {token[1:]: token for token in tokens}
         for name, token in used.items():
@@ -124,6 +127,12 @@ class _Scenario:
                 raise self.source.error(
                     token, f"{name} varies, but nothing uses it", f"declare a port {name}, or write ${name} somewhere"
                 )
+
+        count = prod(len(alternatives) for alternatives in self.header.vary.values())
+        if count > MOST_VARIANTS:
+            last = list(self.header.vary_names.values())[-1]
+            hint = f"at most {MOST_VARIANTS}: vary less, or write two scenarios"
+            raise self.source.error(last, f"vary: makes {count} variants", hint)
 
     def _variant(self, chosen: dict[str, Token]) -> Variant:
         source, header = self.source, self.header

@@ -48,15 +48,20 @@ def excerpt(position: Position, line: str | None = None) -> str:
     """
     if line is None:
         try:
-            lines = Path(position.file).read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError):
+            line = line_of(Path(position.file).read_text(encoding="utf-8"), position.line)
+        except (OSError, UnicodeDecodeError, IndexError):
             return ""
-        if position.line > len(lines):
-            return ""
-        line = lines[position.line - 1]
     # Tabs stay, so that the caret stands under its place however wide the terminal makes them.
     indent = "".join("\t" if char == "\t" else " " for char in line[: position.column - 1])
     return f"    {line}\n    {indent}^"
+
+
+def line_of(text: str, number: int) -> str:
+    """A line by its number, from 1, without its end; IndexError when there is none.
+
+    Only a line feed ends a line, as for the parser: ``str.splitlines`` would also split at form feeds and the like.
+    """
+    return text.split("\n")[number - 1].rstrip("\r")
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -82,6 +87,4 @@ class Source:
     def error(self, at: Token | Position, message: str, hint: str = "") -> ScenarioError:
         """Make the error to raise for something wrong at a token."""
         position = self.position(at) if isinstance(at, Token) else at
-        lines = self.text.splitlines()
-        line = lines[position.line - 1] if position.line <= len(lines) else ""
-        return ScenarioError(message, position, hint, line)
+        return ScenarioError(message, position, hint, line_of(self.text, position.line))

@@ -6,7 +6,7 @@ from lark import Token, Transformer, Tree
 from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedInput, UnexpectedToken
 
 from msgport.scenario.program import Position
-from msgport.scenario.source import Source
+from msgport.scenario.source import Source, line_of
 from msgport.scenario.tables import parser
 
 # How a terminal is called in an error message; the others are shown as they are written.
@@ -45,12 +45,11 @@ def tree_of(source: Source) -> Tree[Token]:
     except UnexpectedInput as error:
         at_end = isinstance(error, UnexpectedEOF) or (isinstance(error, UnexpectedToken) and error.token.type == "$END")
         if at_end:
-            lines = source.text.rstrip().splitlines() or [""]
+            lines = source.text.rstrip().split("\n")
             position = Position(source.file, len(lines), len(lines[-1]) + 1)
             raise source.error(position, "the scenario ends too early", _expected(error)) from None
         position = Position(source.file, error.line, error.column)
-        lines = source.text.splitlines()
-        word = lines[error.line - 1][error.column - 1 :].split(" ")[0]
+        word = line_of(source.text, error.line)[error.column - 1 :].split(" ")[0]
         raise source.error(position, f"unexpected {word!r}", _expected(error)) from None
 
 
