@@ -1,0 +1,65 @@
+"""What both models say of a variant, once it is sure that the scenario itself is in order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from msgport.check.expectations import undeclared, wrong_expectations
+from msgport.model.deviations import deviations_of
+from msgport.model.explore import Exploration, explore
+from msgport.model.semantics import KERNEL, MANUAL
+from msgport.scenario.outcome import Outcome
+from msgport.scenario.program import Position, Variant
+from msgport.scenario.source import ScenarioError
+
+
+@dataclass(frozen=True)
+class Models:
+    """The explorations of one variant under both models."""
+
+    variant: Variant
+    manual: Exploration
+    kernel: Exploration
+
+    def deviations(self, outcome: Outcome) -> Sequence[str]:
+        """Name the deviations behind a kernel's outcome that the manual does not permit."""
+        return deviations_of(self.variant, outcome)
+
+
+class UndeclaredDeviationError(Exception):
+    """The kernel model leaves the manual's without a named deviation: the models are at fault, not the scenario."""
+
+
+def consult(variant: Variant) -> Models:
+    """Explore a variant under both models and hold its expectations against them.
+
+    Raises ScenarioError where the scenario is wrong: a message read by a thread that does not own it, an expectation
+    that a model contradicts, more executions than can be explored. Raises UndeclaredDeviationError where we are.
+    """
+    models = Models(variant, explore(variant, MANUAL), explore(variant, KERNEL))
+    for exploration in (models.kernel, models.manual):
+        for statement in exploration.unowned:
+            raise ScenarioError(
+                f"{variant.name}: some executions read a message here that this thread does not own",
+                statement.position,
+                "a thread owns a message that it took from a port or waited for; checkmsg may look at any",
+            )
+        if not exploration.complete:
+            raise ScenarioError(
+                f"{variant.name}: more than {exploration.states} states, too many to know every outcome",
+                variant.position,
+                "make it smaller: fewer columns, statements or messages",
+            )
+    for wrong in wrong_expectations(variant, models.manual.outcomes, models.kernel.outcomes):
+        shown = "no such outcome" if wrong.counterexample is None else f"also: {wrong.counterexample}"
+        raise ScenarioError(
+            f"{variant.name}: this expectation is wrong: the {wrong.model} model allows {shown}",
+            Position(wrong.file, wrong.expectation.line, 1),
+            f"`msgport explore --model {wrong.model} {variant.name}` prints every outcome",
+        )
+    for outcome in undeclared(models.manual.outcomes, models.kernel.outcomes, models.deviations):
+        raise UndeclaredDeviationError(
+            f"{variant.name}: the kernel model allows what the manual does not, without a named deviation: {outcome}"
+        )
+    return models
