@@ -111,6 +111,7 @@ def _c_int(number: int) -> int:
 
 
 def _view(variant: Variant, allowed: Collection[Outcome] | None, era: Era) -> dict[str, Any]:
+    _check_example(variant)
     layout = Layout(variant)
     writer = Writer(variant, era)
     if longest_ending(layout) + len("new k=65535 i=4294967295 v= e=") > BODY:
@@ -173,6 +174,23 @@ def _view(variant: Variant, allowed: Collection[Outcome] | None, era: Era) -> di
         "setup": _setup(variant, writer, overridden),
         "spin_init": writer.spin_init,
     }
+
+
+def _check_example(variant: Variant) -> None:
+    """ValueError unless the columns say what the hand-written module does."""
+    ops = [[statement.op for statement in thread.body] for thread in variant.threads]
+    service = ["waitport", "say", "replymsg"]
+    match variant.module:
+        case "example1":
+            cpus = variant.cpus
+            fits = ops == [["say", "initmsg", "domsg"] * cpus] + [service] * cpus
+            fits = fits and [thread.cpu for thread in variant.threads[1:]] == list(range(cpus))
+        case "example2":
+            fits = ops == [["say", "sendmsg"], service]
+        case _:
+            return
+    if not fits:
+        raise ValueError(f"{variant.name}: its columns are not what the module {variant.module} does")
 
 
 def _thread_view(variant: Variant, thread: Thread, writer: Writer, layout: Layout) -> dict[str, Any]:
