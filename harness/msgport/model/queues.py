@@ -13,7 +13,7 @@ def enqueue(k: Machine, w: Work, port: int, message: int) -> None:
     """Put a message at the tail of a port's queue. One that is on a queue or under way already corrupts both."""
     layout = k.layout
     k.writes |= k.objects.tail[port] | k.objects.message[message]
-    if w[layout.flags[message]] & INTRANSIT or any([message in w[place] for place in layout.queue]):
+    if w[layout.flags[message]] & INTRANSIT or any(message in w[place] for place in layout.queue):
         k.touch(w, message)
         raise EndError(UNDEFINED)
     w[layout.flags[message]] |= QUEUED
