@@ -37,12 +37,29 @@ ABORTS = (Handler("count"), Handler("reply", (9,)))
 FLAGS: tuple[tuple[str, ...], ...] = ((), (), (), ("PRIORITY",), ("DROPABLE",), ("USER0",), ("DROPABLE", "PRIORITY"))
 
 
+COMMON = {"send": 20, "domsg": 10, "take": 22, "reply": 16, "wait": 8, "look": 6, "special": 4, "init": 1}
+THEMES: dict[str, dict[str, int]] = {
+    "plain": {"look": 12},
+    "anything": {"special": 15, "enter": 4, "critical": 4, "move": 4, "init": 4},
+    "say": {"say": 40},
+    "serializers": {"enter": 25, "take": 30},
+    "critical": {"critical": 30},
+    "moves": {"move": 30},
+    "drop": {"drop": 30},
+    "abort": {"abort": 25},
+    "keep": {"take": 40},
+    "priority": {"take": 40},
+}
+"""What a variant is mostly about: how often each kind of statement is picked, beside the common ones."""
+
+
 class Generator:
     """One variant in the making."""
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
         pick = self.random
+        self.theme = pick.choice(list(THEMES))
         self.columns = pick.choice((1, 2, 2, 2, 2, 3, 3, 3))
         self.threads = [f"T{i}" for i in range(self.columns)]
         self.serializers = ("Z", "Y")[: pick.choice((0, 1, 1, 2))]
@@ -54,6 +71,10 @@ class Generator:
     def port(self, name: str) -> Port:
         pick = self.random
         kinds = [PortKind.THREAD, PortKind.SPIN, PortKind.THREAD, PortKind.SPIN, *PortKind]
+        if self.theme == "keep" and name == "P":
+            return Port(name, PortKind.PUTONLY, putport=Handler("keep"))
+        if self.theme == "serializers" and self.serializers:
+            kinds = [PortKind.SERIALIZE]
         kind = pick.choice([k for k in kinds if self.serializers or k is not PortKind.SERIALIZE])
         port = Port(name, kind)
         if kind is PortKind.THREAD or (kind is PortKind.SPIN and pick.random() < 0.5):
@@ -71,7 +92,12 @@ class Generator:
         usable = [p.name for p in self.ports if p.kind in (*QUEUEING, PortKind.REPLYONLY_NULL)]
         reply = pick.choice(usable if pick.random() < 0.9 else [p.name for p in self.ports])
         abort = pick.choice(ABORTS) if pick.random() < 0.25 else None
-        return Message(name, reply, pick.choice(FLAGS), abort, raw=pick.random() < 0.05)
+        flags = pick.choice(FLAGS)
+        if self.theme in ("drop", "priority"):
+            flags = pick.choice((("DROPABLE",) if self.theme == "drop" else ("PRIORITY",), ()))
+        if self.theme == "abort":
+            abort = pick.choice(ABORTS)
+        return Message(name, reply, flags, abort, raw=pick.random() < 0.03)
 
     def variant(self) -> Variant:
         pick = self.random
@@ -141,10 +167,8 @@ class Generator:
         message = Ref("message", pick.choice(mine if mine and not wild else self.messages_named()))
         held: Argument = Register(pick.choice(self.taken[t])) if self.taken[t] and not wild else message
         number = f"n{sum(map(len, self.got))}"
-        kind = pick.choices(
-            ("send", "domsg", "take", "reply", "wait", "look", "special", "serial", "cpu", "init"),
-            (20, 10, 22, 16, 8, 8, 8, 5, 5, 2),
-        )[0]
+        weights = COMMON | THEMES[self.theme]
+        kind = pick.choices(list(weights), list(weights.values()))[0]
         if kind == "reply" and not self.taken[t] and not wild:
             kind = "take"
         if kind in ("send", "domsg"):
@@ -166,7 +190,12 @@ class Generator:
             body = [self.statement(op, there, message, register=None if op == "sendmsg" else self.number(t, number))]
             return self.guarded(port, body)
         if kind == "take":
-            open_ports = [p for p in self.ports if p.owner in (None, self.threads[t]) and p.kind in QUEUEING]
+            open_ports = [
+                p
+                for p in self.ports
+                if (p.owner in (None, self.threads[t]) and p.kind in QUEUEING)
+                or (p.putport is not None and p.putport.behaviour == "keep")
+            ]
             fed = [p for p in open_ports if p.name in self.fed]
             port = port if wild else pick.choice(fed or open_ports)
             if not fed and pick.random() < 0.5:
@@ -192,24 +221,28 @@ class Generator:
             operand = message if op_name == "checkmsg" else held
             return [self.statement(op_name, operand, register=self.number(t, number))]
         if kind == "special":
-            op_name = pick.choice(("abortmsg", "dropmsg", "say", "setputport", "setreplyport", "setresult"))
-            if op_name == "abortmsg":
-                return [self.statement("abortmsg", message)]
-            if op_name == "dropmsg":
-                return [self.statement("dropmsg", message, register=self.number(t, number))]
-            if op_name == "say":
+            kind = pick.choice(("abort", "drop", "say", "setputport", "setreplyport", "setresult"))
+        anyones = Ref("message", pick.choice(self.messages_named()))
+        match kind:
+            case "abort":
+                return [self.statement("abortmsg", anyones)]
+            case "drop":
+                return [self.statement("dropmsg", anyones, register=self.number(t, number))]
+            case "say":
                 return [self.statement("say", f"line {t}")]
-            if op_name == "setputport":
+            case "setputport":
                 return [self.statement("setputport", there, pick.choice(PUTS))]
-            if op_name == "setreplyport":
+            case "setreplyport":
                 return [self.statement("setreplyport", there, pick.choice(REPLIES))]
-            return [self.statement("setresult", message, 7)]
-        if kind == "serial" and self.serializers:
-            guard = Ref("serializer", pick.choice(self.serializers))
-            return [self.statement(pick.choice(("enter", "enter", "exit")), guard)]
-        if kind == "cpu":
-            op_name = pick.choice(("crit_enter", "crit_enter", "crit_exit", "setcpu"))
-            return [self.statement("setcpu", pick.randrange(3)) if op_name == "setcpu" else self.statement(op_name)]
+            case "setresult":
+                return [self.statement("setresult", message, 7)]
+            case "move":
+                return [self.statement("setcpu", pick.randrange(3))]
+            case "critical":
+                return [self.statement("crit_enter"), *self.statements(t), *self.statements(t), self.leaving()]
+            case "enter" if self.serializers:
+                guard = Ref("serializer", pick.choice(self.serializers))
+                return [self.statement("enter", guard), *self.statements(t), self.statement("exit", guard)]
         if kind == "init":
             if pick.random() < 0.5:
                 return [self.statement("initport_spin", there)]
@@ -218,6 +251,10 @@ class Generator:
             reply = Ref("port", pick.choice(self.ports).name)
             return [self.statement("initmsg", message, reply, pick.choice(FLAGS))]
         return []
+
+    def leaving(self) -> Statement:
+        """Leave a critical section; now and then enter it again instead."""
+        return self.statement("crit_exit" if self.random.random() < 0.8 else "crit_enter")
 
     def number(self, t: int, name: str) -> str:
         self.got[t].append(name)
