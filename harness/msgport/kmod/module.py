@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -87,22 +88,22 @@ def write(module: Module, directory: Path) -> None:
     (directory / "Makefile").write_text(module.makefile, encoding="utf-8")
 
 
-def _templates() -> Path:
+@cache
+def _environment() -> jinja2.Environment:
     package = Path(msgport.__file__).parent
     installed = package / "kmod_templates"
-    return installed if installed.is_dir() else package.parent.parent / "kmod_templates"
-
-
-def _render(template: str, view: dict[str, Any]) -> str:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_templates()),
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(installed if installed.is_dir() else package.parent.parent / "kmod_templates"),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
         autoescape=False,
     )
-    return environment.get_template(template).render(view)
+
+
+def _render(template: str, view: dict[str, Any]) -> str:
+    return _environment().get_template(template).render(view)
 
 
 def _c_int(number: int) -> int:
@@ -141,6 +142,8 @@ def _view(variant: Variant, allowed: Collection[Outcome] | None, era: Era) -> di
         "serializers": [serializer_field(name) for name in variant.serializers],
         "kept": _kept(variant),
         "kept_size": 1 << (2 * len(variant.messages)).bit_length(),
+        "keeps": any(handler.behaviour == "keep" for _, _, handler in _uses(variant)),
+        "takes_kept": any(statement.op == "kept" for thread in variant.threads for statement in thread.body),
         "handlers": handlers,
         "counters": sorted({h.counter for h in handlers}),
         "observables": [str(place.observable) for place in layout.places],
