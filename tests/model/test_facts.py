@@ -673,6 +673,32 @@ def test_a_port_made_anew_has_its_kinds_own_handlers() -> None:
     assert kernel(text) == ["a done"]
 
 
+@pytest.mark.parametrize(
+    ("column", "expected"),
+    [
+        ("initport_thread P T0 ; sendmsg P a ; r0 = getport P", "a done"),
+        ("initport_thread P T1 ; r0 = getport P", "panic not-owner@T0.2"),
+        ("initport_serialize P Z ; enter Z ; sendmsg P a ; r0 = waitport P", "a done"),
+        ("initport_panic P ; r0 = getport P", "panic getport-illegal@T0.2"),
+        ("initport_replyonly_null P ; initmsg a P ; sendmsg U a ; r0 = flags a", "DONE+REPLY done"),
+        ("initport_replyonly P done ; initmsg a P ; sendmsg U a ; r0 = flags a", "DONE+REPLY done"),
+        ("initport_putonly P return(8) ; r0 = domsg P a", "8 done"),
+    ],
+)
+def test_a_port_can_be_made_anew_as_any_kind(column: str, expected: str) -> None:
+    rows = column.replace(" ;", " | ;\n")
+    text = f"""{{ serializer Z; port P spin; port U putonly putport return(3); msg a reply T0.port }}
+     T0 | T1 ; {rows} | ;"""
+    assert kernel(text) == [expected]
+
+
+def test_a_port_made_anew_under_a_message_or_a_sleeper_may_do_anything() -> None:
+    text = "{ port P spin; msg a reply T0.port }\n T0 ; sendmsg P a ; initport_spin P ;"
+    assert kernel(text) == ["*"]
+    text = "{ port P spin }\n T0 | T1 ; initport_spin P | r0 = waitport P ;"
+    assert kernel(text) == ["*"]
+
+
 # The special ports.
 
 

@@ -57,7 +57,7 @@ class Reducer:
     def __init__(self, k: Machine) -> None:
         """Work out what each column may do from each of its statements on."""
         self.k = k
-        self._columns = [(t, place, len(k.program[t]), self._futures(t)) for t, place in enumerate(k.layout.control)]
+        self._columns = [(place, len(k.program[t]), self._futures(t)) for t, place in enumerate(k.layout.control)]
         self._channels: list[tuple[tuple[int, int], int, dict[tuple[Any, ...], Process]]] = [
             (pair, place, {}) for pair, place in k.layout.channels.items()
         ]
@@ -83,6 +83,8 @@ class Reducer:
                 if member == seed and not after:
                     break
                 found += after
+                if best and len(found) >= len(best):
+                    break
                 touched = reads | writes
                 for other in rest.copy():
                     _, which, may_read, may_write = processes[other]
@@ -97,7 +99,7 @@ class Reducer:
 
     def _processes(self, state: State) -> list[Process]:
         processes: list[Process] = []
-        for t, place, length, futures in self._columns:
+        for place, length, futures in self._columns:
             control = state[place]
             if type(control) is not int:
                 if control[1] == DEAD:
@@ -105,12 +107,14 @@ class Reducer:
                 control = control[0]
             elif control == length:
                 continue
-            reads, writes, operands = futures[control]
-            for register in operands:
-                message = state[register]
-                if message is not None and message != NULL:
-                    writes |= self.k.objects.message[message]
-            processes.append(Process(threads.step, t, reads, writes))
+            process, operands = futures[control]
+            if operands:
+                writes = process.writes
+                for message in [state[register] for register in operands]:
+                    if message is not None and message != NULL:
+                        writes |= self.k.objects.message[message]
+                process = process._replace(writes=writes)
+            processes.append(process)
         for pair, place, contents in self._channels:
             items = state[place]
             if items and items[0] != DEAD:
@@ -121,15 +125,15 @@ class Reducer:
                 processes.append(future)
         return processes
 
-    def _futures(self, t: int) -> list[tuple[int, int, tuple[int, ...]]]:
+    def _futures(self, t: int) -> list[tuple[Process, tuple[int, ...]]]:
         """What column ``t`` may touch from each statement on, and the registers whose messages it may touch."""
         left = Marks()
         operands: set[int] = set()
-        futures: list[tuple[int, int, tuple[int, ...]]] = []
+        futures: list[tuple[Process, tuple[int, ...]]] = []
         for statement in reversed(self.k.variant.threads[t].body):
             left |= self._statement(t, statement)
             operands |= {self.k.layout.registers[t][a.name] for a in statement.arguments if isinstance(a, Register)}
-            futures.append((left.reads, left.writes, tuple(sorted(operands))))
+            futures.append((Process(threads.step, t, left.reads, left.writes), tuple(sorted(operands))))
         return futures[::-1]
 
     def _contents(self, pair: tuple[int, int], items: tuple[Any, ...]) -> Marks:

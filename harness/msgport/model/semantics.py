@@ -55,7 +55,10 @@ KERNEL = Semantics(
     asserts=True,
     definite=True,
 )
-"""What DragonFly does (3.4 and later), built with INVARIANTS as its GENERIC kernels are."""
+"""What DragonFly does (3.4 and later), built with INVARIANTS as its GENERIC kernels are.
+
+``replace(KERNEL, asserts=False)`` is one without: what an assertion would have stopped then corrupts in silence.
+"""
 
 
 @dataclass(frozen=True)
