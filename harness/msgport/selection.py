@@ -1,10 +1,11 @@
-"""Which variants a run takes: ``-k EXPR`` over their names and claims, in pytest's manner."""
+"""Which variants a command takes: names, files, and ``-k EXPR`` over names and claims in pytest's manner."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from msgport.scenario.library import SUFFIX, catalogue, find, load
 from msgport.scenario.program import Variant
 
 _TOKEN = re.compile(r"\s*(\(|\)|[^\s()]+)")
@@ -13,7 +14,7 @@ Selector = Callable[[Variant], bool]
 
 
 class SelectionError(ValueError):
-    """An expression of ``-k`` that cannot be read; the message shows where."""
+    """A name or an expression that chooses nothing; the message says what there is."""
 
 
 def selector(expression: str) -> Selector:
@@ -70,3 +71,40 @@ def selector(expression: str) -> Selector:
     if peek() is not None:
         raise fail()
     return whole
+
+
+def choose(names: Sequence[str], expression: str | None) -> tuple[Variant, ...]:
+    """The variants that a command line asks for, in its order, each once; the whole catalogue when it names none.
+
+    A name is a scenario's, a variant's (``NAME/CHOICES``) or a scenario file's. Raises SelectionError when a name or
+    the expression fits nothing, ScenarioError for what a file holds.
+    """
+    chosen: dict[str, Variant] = {}
+    for name in names or [str(path) for path in catalogue()]:
+        chosen.update((variant.name, variant) for variant in _named(name))
+    if expression is None:
+        return tuple(chosen.values())
+    fits = selector(expression)
+    kept = tuple(variant for variant in chosen.values() if fits(variant))
+    if not kept:
+        raise SelectionError(f"-k {expression!r} fits none of {len(chosen)} variants; `msgport claims` lists them")
+    return kept
+
+
+def _named(name: str) -> tuple[Variant, ...]:
+    """The variants of one name on the command line."""
+    scenario, slash, choices = name.partition("/")
+    whole = not slash or name.endswith(SUFFIX)
+    try:
+        variants = load(find(name if whole else scenario))
+    except LookupError as missing:
+        raise SelectionError(str(missing)) from None
+    except OSError as error:
+        raise SelectionError(f"{name}: {error.strerror}") from None
+    if whole:
+        return variants
+    for variant in variants:
+        if variant.name == name:
+            return (variant,)
+    listed = "\n  ".join(variant.name for variant in variants)
+    raise SelectionError(f"{scenario} has no variant {choices}; it has\n  {listed}")

@@ -16,6 +16,7 @@ _TRAP = re.compile(r"Fatal (?:trap \d+|double fault)\b.*|DOUBLE FAULT - KERNEL S
 _SECONDARY = re.compile(r"SECONDARY PANIC ON CPU.*")
 _SPINLOCKS = re.compile(r"panic with (\d+) spinlocks held")
 _AFTERWARDS = re.compile(r"^(?:cpuid = |Trace beginning at|Debugger\(|CPU\d+ stopping|Stopped at|Uptime:|db> )")
+_CPU = re.compile(r"^cpuid = (\d+)$", re.M)
 _CUT = re.compile(r"cpuid = \d+")
 _ASSERTION = re.compile(r"assertion.* failed in \S+ at \S+:\d+\s*$")
 _BEGINS_LIKE_OURS = re.compile(r"assertion|lwkt_|port |can't wait|message could")
@@ -33,7 +34,8 @@ class Panic:
 
     ``name`` is a class from ``manual.panics``, or None when the text cannot be read or announces a trap: then nothing
     follows from it about the message ports. ``text`` is what the kernel said; ``secondary`` what other CPUs said after
-    it; ``spinlocks`` how many were held; ``at`` where in the plain text it stands.
+    it; ``spinlocks`` how many were held; ``at`` where in the plain text it stands; ``cpu`` which CPU panicked, None
+    when that line is torn.
     """
 
     name: str | None
@@ -41,6 +43,7 @@ class Panic:
     secondary: tuple[str, ...]
     spinlocks: int
     at: int
+    cpu: int | None = None
 
 
 def find(text: str, start: int, end: int) -> Panic | None:
@@ -63,7 +66,15 @@ def find(text: str, start: int, end: int) -> Panic | None:
         secondary += [match[0] for match in announced[1:]]
     else:
         said = "a panic whose text was lost"
-    return Panic(name, said.strip(), tuple(secondary), int(held[1]) if held else 0, start + first)
+    cpu = _CPU.search(part, first)
+    return Panic(
+        name,
+        said.strip(),
+        tuple(secondary),
+        int(held[1]) if held else 0,
+        start + first,
+        int(cpu[1]) if cpu else None,
+    )
 
 
 def _announces(match: re.Match[str]) -> bool:

@@ -1,0 +1,136 @@
+"""One run: which variants on which machine, each judged and its results on disk as soon as it is over.
+
+Modules are generated and compiled in the background while others run.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from msgport.check.models import Models
+from msgport.check.verdict import Kind, Verdict, judge, untested
+from msgport.execution import LOADS, Execution, Limits, execute
+from msgport.kmod.module import Module, generate
+from msgport.manual.api import Era
+from msgport.report.data import VariantResult, run_data
+from msgport.report.results import ResultsFolder
+from msgport.scenario.outcome import ANYTHING
+from msgport_vm.machine import BuildError, Facts, Machine
+
+NONCES = LOADS + 1
+"""Each variant of a run has so many to itself, so that no two loads share one."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a run is asked to do. ``nonce`` is the first of those that tell its loads apart."""
+
+    limits: Limits
+    seed: int
+    nonce: int
+    by: Literal["both", "manual"] = "both"
+    require_seen: bool = False
+
+
+def run(
+    machine: Machine, facts: Facts, variants: Sequence[Models], order: Order, results: ResultsFolder
+) -> Iterator[VariantResult]:
+    """Run variants in turn on a machine that is up; yield each one's result when it is on disk.
+
+    However it ends, results.json holds what was judged until then and says whether that is all. Raises MachineError
+    when the machine cannot be brought back, ResultsError when something cannot be written.
+    """
+    done: list[VariantResult] = []
+    stamp = {**_plain(facts), "seed": order.seed, "judge": order.by, "nonce": f"{order.nonce:08x}"}
+    ended = "machine-failure"
+    with ThreadPoolExecutor(max_workers=1) as background:
+        try:
+            builds = [
+                background.submit(_build, machine, facts, models, order, order.nonce + NONCES * place, results)
+                if models.variant.cpus <= facts.cpus
+                else None
+                for place, models in enumerate(variants)
+            ]
+            for place, (models, build) in enumerate(zip(variants, builds, strict=True)):
+                done.append(_run_one(machine, facts, models, order, order.nonce + NONCES * place, build, results))
+                results.write(run_data(stamp, done, complete=False, ended="running"))
+                yield done[-1]
+            ended = "done"
+        except (KeyboardInterrupt, GeneratorExit):
+            ended = "interrupted"
+            raise
+        finally:
+            background.shutdown(cancel_futures=True)
+            results.write(run_data(stamp, done, complete=ended == "done", ended=ended))
+
+
+def _plain(facts: Facts) -> dict[str, Any]:
+    return {**asdict(facts), "extra": dict(facts.extra)}
+
+
+def _run_one(
+    machine: Machine,
+    facts: Facts,
+    models: Models,
+    order: Order,
+    nonce: int,
+    build: Future[tuple[Path, Path]] | None,
+    results: ResultsFolder,
+) -> VariantResult:
+    variant = models.variant
+    if build is None:
+        return VariantResult(variant, untested(f"needs {variant.cpus} CPUs, the machine has {facts.cpus}"))
+    try:
+        source, module = build.result()
+    except BuildError as error:
+        return VariantResult(variant, Verdict(Kind.INCONCLUSIVE, f"{error}\n{error.screen}".strip()))
+    start = time.monotonic()
+    execution = execute(machine, module, models, order.limits, nonce, order.seed)
+    seconds = time.monotonic() - start
+    transcript = results.write_file(variant.name, "transcript.txt", execution.text)
+    verdict = judged(models, execution, order)
+    return VariantResult(variant, verdict, seconds, transcript, str(source.relative_to(results.path)))
+
+
+def judged(models: Models, execution: Execution, order: Order) -> Verdict:
+    """Judge what the loads of a variant showed."""
+    return judge(
+        models.variant,
+        execution.observed(),
+        models.manual.outcomes,
+        models.kernel.outcomes,
+        order.by,
+        require_seen=order.require_seen,
+        deviations=models.deviations,
+    )
+
+
+def module_of(models: Models, limits: Limits, nonce: int, seed: int, era: Era) -> Module:
+    """Generate a variant's module. It stops at the first outcome outside those that the kernel model allows."""
+    # After a panic a module tells nothing more, so those are not for it to know.
+    allowed = [outcome for outcome in models.kernel.outcomes if outcome.kind != "panic"]
+    return generate(
+        models.variant,
+        None if ANYTHING in allowed else allowed,
+        nonce=nonce,
+        seed=seed,
+        iterations=limits.executions,
+        milliseconds=round(limits.seconds * 1000),
+        era=era,
+    )
+
+
+def _build(
+    machine: Machine, facts: Facts, models: Models, order: Order, nonce: int, results: ResultsFolder
+) -> tuple[Path, Path]:
+    """Generate and compile a variant's module; give its source and its loadable file."""
+    module = module_of(models, order.limits, nonce, order.seed, Era(facts.era))
+    name = models.variant.name
+    source = results.write_file(name, f"{module.name}.c", module.source)
+    results.write_file(name, "Makefile", module.makefile)
+    return results.path / source, machine.build(results.folder_of(name))

@@ -1,0 +1,305 @@
+"""The command line. Parsing of arguments, choice of variants, exit statuses; the work is done elsewhere.
+
+Imports are made where they are needed, so that ``explore`` does not pay for what only ``run`` uses.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import secrets
+import signal
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from msgport.check.models import Models, consult
+from msgport.manual.api import Era
+from msgport.scenario.source import ScenarioError
+from msgport.selection import SelectionError, choose
+
+if TYPE_CHECKING:
+    from msgport.report import ResultsFolder, VariantResult
+    from msgport_vm.machine import Facts
+
+CONFORMS, VIOLATES, USAGE, INCONCLUSIVE = range(4)
+
+DEFAULT_SECONDS = 0.5
+
+
+class UsageError(Exception):
+    """The command line asks for something that there is not; the message says what there is."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status (0 to 3, see README.md)."""
+    options = _parser().parse_args(arguments)
+    # A harness that is told to stop leaves no machine behind: both signals unwind the stack.
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        status: int = options.command(options)
+        sys.stdout.flush()
+    except (ScenarioError, SelectionError, UsageError) as error:
+        return _fail(str(error), USAGE)
+    except BrokenPipeError:
+        # Whoever read our output went away (`| head`): nobody is left to tell.
+        sys.stderr.close()
+        return INCONCLUSIVE
+    except KeyboardInterrupt:
+        return _fail("interrupted", INCONCLUSIVE)
+    return status
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _fail(message: str, status: int) -> int:
+    print(f"msgport: {message}", file=sys.stderr)
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="msgport",
+        description="Does this kernel's lwkt_msgport do what msgport.9 says?",
+        epilog="Exit status: 0 all conform, or deviate as listed; 1 a violation; 2 usage or a bad file; "
+        "3 inconclusive, a machine failure, or nothing judged.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", help="run scenarios on a machine and judge what they did")
+    _add_scenarios(run, "*")
+    run.add_argument("--target", choices=["userland"], default="userland", help="the machine (default: userland)")
+    run.add_argument("--cpus", type=_positive, default=4, metavar="N", help="virtual CPUs (default: 4)")
+    run.add_argument(
+        "--userland", type=Path, metavar="DIR", help="a changed copy of vm/userland: try your own lwkt_msgport.c"
+    )
+    limit = run.add_mutually_exclusive_group()
+    limit.add_argument(
+        "--time", type=_seconds, default=DEFAULT_SECONDS, metavar="S", help="seconds a variant (default: 0.5)"
+    )
+    limit.add_argument("--iterations", type=_positive, default=0, metavar="N", help="executions a variant")
+    run.add_argument("--seed", type=_seed, default=1, metavar="N", help="seed of the random delays (default: 1)")
+    run.add_argument("--judge", choices=["both", "manual"], default="both", help="whose word counts (default: both)")
+    run.add_argument("--require-seen", action="store_true", help="an unseen `sometimes` is inconclusive")
+    run.add_argument("--results", type=Path, metavar="DIR", help="a new folder (default: results/run-DATE-TIME)")
+    _add_format(run, "text", "ktap", "json")
+    run.add_argument("-v", "--verbose", action="store_true", help="show every outcome of every variant")
+    run.set_defaults(command=_run)
+
+    explore = commands.add_parser("explore", help="print every outcome that a model allows")
+    _add_scenarios(explore, "+")
+    explore.add_argument("--model", choices=["manual", "kernel"], default="kernel", help="default: kernel")
+    _add_format(explore, "text", "json")
+    explore.set_defaults(command=_explore)
+
+    generate = commands.add_parser("generate", help="write a scenario's kernel modules: a .c and a Makefile each")
+    _add_scenarios(generate, "+")
+    generate.add_argument("--out", type=Path, required=True, metavar="DIR", help="gets a folder for each variant")
+    generate.add_argument("--era", choices=list(Era), default=Era.E, help="the release's API (default: E)")
+    generate.add_argument("--seed", type=_seed, default=1, metavar="N", help="seed of the random delays")
+    generate.set_defaults(command=_generate)
+
+    check = commands.add_parser("check", help="judge saved console text")
+    check.add_argument("transcript", type=Path, metavar="TRANSCRIPT", help="console text; - for standard input")
+    check.add_argument("scenarios", nargs="*", metavar="SCENARIO-FILE", help="default: the catalogue")
+    check.add_argument("--judge", choices=["both", "manual"], default="both", help="whose word counts (default: both)")
+    check.add_argument("--require-seen", action="store_true", help="an unseen `sometimes` is inconclusive")
+    _add_format(check, "text", "ktap", "json")
+    check.add_argument("-v", "--verbose", action="store_true", help="show every outcome of every variant")
+    check.set_defaults(command=_check)
+
+    claims = commands.add_parser("claims", help="which statement of the manual is exercised by which scenario")
+    _add_format(claims, "text", "json")
+    claims.set_defaults(command=_claims)
+    return parser
+
+
+def _add_scenarios(parser: argparse.ArgumentParser, count: str) -> None:
+    parser.add_argument(
+        "scenarios",
+        nargs=count,
+        metavar="SCENARIO",
+        help="a scenario's name, a variant's (NAME/CHOICES), or a .msgport file"
+        + ("; default: the catalogue" if count == "*" else ""),
+    )
+    parser.add_argument("-k", dest="expression", metavar="EXPR", help="only variants whose names or claims match")
+
+
+def _add_format(parser: argparse.ArgumentParser, *formats: str) -> None:
+    parser.add_argument("--format", choices=formats, default=formats[0], help=f"default: {formats[0]}")
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal() or int(text) >= 1 << 31:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {(1 << 31) - 1}")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0
+    if not 0.001 <= seconds <= 86400:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 0.001 to 86400")
+    return seconds
+
+
+def _consulted(options: argparse.Namespace) -> list[Models]:
+    """The chosen variants, each in order and explored; raises ScenarioError before anything is done."""
+    return [consult(variant) for variant in choose(options.scenarios, options.expression)]
+
+
+def _explore(options: argparse.Namespace) -> int:
+    from msgport.report import allowed
+
+    explored = [
+        (models.variant, models.kernel if options.model == "kernel" else models.manual)
+        for models in _consulted(options)
+    ]
+    if options.format == "json":
+        print(json.dumps(allowed.as_json(options.model, explored), indent=2))
+    else:
+        print(allowed.as_text(options.model, explored))
+    return CONFORMS
+
+
+def _generate(options: argparse.Namespace) -> int:
+    from msgport.campaign import module_of
+    from msgport.execution import Limits
+    from msgport.kmod.module import write
+    from msgport.report.results import safe_name
+
+    for models in _consulted(options):
+        module = module_of(models, Limits(DEFAULT_SECONDS), _fresh_nonce(), options.seed, Era(options.era))
+        directory = options.out / safe_name(models.variant.name)
+        try:
+            write(module, directory)
+        except OSError as error:
+            raise UsageError(f"cannot write to {directory}: {error.strerror}") from error
+        print(directory / f"{module.name}.c")
+    return CONFORMS
+
+
+def _fresh_nonce() -> int:
+    return secrets.randbits(32)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from msgport.campaign import Order, run
+    from msgport.execution import Limits
+    from msgport.report import ResultsError, exit_status
+    from msgport.report.progress import RunProgress
+    from msgport.report.results import NAME as RESULTS
+    from msgport_vm.machine import MachineError
+    from msgport_vm.userland import UserlandMachine
+
+    variants = _consulted(options)
+    limits = Limits(0 if options.iterations else options.time, options.iterations)
+    order = Order(limits, options.seed, _fresh_nonce(), options.judge, options.require_seen)
+    done: list[VariantResult] = []
+    folder: ResultsFolder | None = None
+    failure = ""
+    with (
+        UserlandMachine(cpus=options.cpus, sources=options.userland) as machine,
+        RunProgress(len(variants)) as progress,
+    ):
+        try:
+            facts = machine.boot()
+            folder = _new_folder(options.results)
+            progress.booted(_ran_on(facts))
+            for result in run(machine, facts, variants, order, folder):
+                done.append(result)
+                progress.judged(result)
+        except KeyboardInterrupt:
+            failure = f"interrupted after {len(done)} of {len(variants)} variants; what was judged is kept"
+        except MachineError as error:
+            failure = f"the machine failed: {error}" + (f"\n{error.screen}" if error.screen else "")
+        except ResultsError as error:
+            failure = str(error)
+    if folder is not None:
+        data = json.loads((folder.path / RESULTS).read_text(encoding="utf-8"))
+        _show(done, data, folder.path, _ran_on(facts), options)
+    if failure:
+        _fail(failure, INCONCLUSIVE)
+        return VIOLATES if exit_status(done) == VIOLATES else INCONCLUSIVE
+    return exit_status(done)
+
+
+def _ran_on(facts: Facts) -> str:
+    """Say what machine it was, and what it was not."""
+    text = f"Target {facts.target}: {facts.kernel}, {facts.cpus} virtual CPUs on {facts.host_cores} host cores."
+    return text if facts.dragonfly else f"{text} A verdict here says nothing of DragonFly's own code."
+
+
+def _show(
+    results: Sequence[VariantResult],
+    data: dict[str, Any],
+    folder: Path | None,
+    machine: str,
+    options: argparse.Namespace,
+) -> None:
+    from rich.console import Console
+
+    from msgport.report import ktap, print_report
+
+    match options.format:
+        case "json":
+            print(json.dumps(data, indent=1))
+        case "ktap":
+            print("\n".join(ktap(results)))
+        case _:
+            print_report(Console(highlight=False), results, folder, machine, verbose=options.verbose)
+
+
+def _new_folder(named: Path | None) -> ResultsFolder:
+    from msgport.report import ResultsError, ResultsFolder
+
+    try:
+        return ResultsFolder.create(named) if named else ResultsFolder.create_in(Path("results"), datetime.now())
+    except ResultsError as error:
+        raise UsageError(f"{error}; --results DIR names another place") from error
+
+
+def _check(options: argparse.Namespace) -> int:
+    from msgport.check.observed import StaleTranscriptError
+    from msgport.offline import UnknownTranscriptError, judge_transcript
+    from msgport.report import exit_status, run_data
+
+    try:
+        raw = sys.stdin.buffer.read() if str(options.transcript) == "-" else options.transcript.read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot read {options.transcript}: {error.strerror}") from error
+    # Console text may hold any byte.
+    text = raw.decode("utf-8", errors="surrogateescape")
+    try:
+        results = judge_transcript(
+            text, choose(options.scenarios, None), options.judge, require_seen=options.require_seen
+        )
+    except (UnknownTranscriptError, StaleTranscriptError) as error:
+        raise UsageError(f"{options.transcript}: {error}") from error
+    stamp = {"target": "transcript", "transcript": str(options.transcript), "judge": options.judge}
+    _show(results, run_data(stamp, results), None, f"Judged from {options.transcript}.", options)
+    return exit_status(results)
+
+
+def _claims(options: argparse.Namespace) -> int:
+    from msgport.report import claims
+
+    covered = claims.coverage(consult(variant) for variant in choose([], None))
+    if options.format == "json":
+        print(json.dumps(claims.as_json(covered), indent=2))
+    else:
+        print(claims.as_text(covered))
+    return CONFORMS

@@ -1,0 +1,183 @@
+"""One variant on one machine: loads of its module, one after another, until the time or the executions are used up.
+
+A module that ends in a deadlock or a panic takes the machine with it, so the machine is brought back and the module
+loaded again; each load has its own nonce and seed, and their counts add up.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from msgport.check.models import Models
+from msgport.check.observed import Observed, gather
+from msgport.kmod.memory import FINISHED, read_steps
+from msgport.scenario.outcome import matches
+from msgport.scenario.program import Variant
+from msgport.transcript import Load, Transcript, read
+from msgport_vm.machine import EventKind, Machine, UnloadRefusedError
+
+LOADS = 20
+"""Loads of one variant at most: each costs a new machine or a module's coming and going."""
+
+CERTAIN = 3
+"""Loads that are enough where the models allow one outcome only, and it is a panic, a deadlock or what is said."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long to go on: ``seconds`` of wall time and ``executions``, over all loads together; 0 is no limit.
+
+    ``silence`` is how many seconds a machine may say nothing before it counts as hung.
+    """
+
+    seconds: float
+    executions: int = 0
+    silence: float = 20.0
+
+
+@dataclass(frozen=True)
+class Life:
+    """One load: what the console said, what its records tell, and how it ended (``detail`` when it did badly).
+
+    ``steps`` are those that the panicking thread may have stood in, as ``T0.1``; empty when nothing is known.
+    """
+
+    nonce: int
+    text: str
+    transcript: Transcript
+    ended: EventKind
+    detail: str
+    steps: frozenset[str]
+
+    @property
+    def load(self) -> Load | None:
+        """What the records tell of this load; None when not one of them came through."""
+        return next((load for load in self.transcript.loads if load.nonce == self.nonce), None)
+
+
+@dataclass
+class Execution:
+    """All loads of one variant."""
+
+    variant: Variant
+    lives: list[Life] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        """The transcript."""
+        return "".join(life.text for life in self.lives)
+
+    def observed(self) -> Observed:
+        """Add up what the loads observed. Raises StaleTranscriptError when a module was another variant's."""
+        loads = [load for life in self.lives for load in life.transcript.loads]
+        observed = gather(self.variant, loads, {life.nonce: life.steps for life in self.lives})
+        deaths = [life.detail for life in self.lives if life.detail]
+        return replace(observed, problems=(*deaths, *observed.problems))
+
+
+def execute(machine: Machine, module: Path, models: Models, limits: Limits, nonce: int, seed: int) -> Execution:
+    """Load a variant's module until a limit is reached or a forbidden outcome was seen.
+
+    Nonces and seeds count up from the given ones. Raises MachineError when the machine cannot be brought back.
+    """
+    execution = Execution(models.variant)
+    start = time.monotonic()
+    executed = 0
+    while True:
+        left = limits.seconds and limits.seconds - (time.monotonic() - start)
+        number = len(execution.lives)
+        tunables = {"msgport.nonce": _int32(nonce + number), "msgport.seed": (seed + number) % 2**31}
+        tunables["msgport.ms"] = max(1, round(left * 1000)) if limits.seconds else 0
+        tunables["msgport.iterations"] = limits.executions - executed if limits.executions else 0
+        life = _live(machine, module, models.variant, tunables, limits.silence)
+        execution.lives.append(life)
+        executed += max(1, (life.load and life.load.iterations) or 0)
+        if not _goes_on(models, execution.lives):
+            return execution
+        if limits.executions and executed >= limits.executions:
+            return execution
+        if limits.seconds and time.monotonic() - start >= limits.seconds:
+            return execution
+
+
+def _int32(number: int) -> int:
+    """The same 32 bits as a signed number: a kernel's environment holds signed ones."""
+    return (number + 2**31) % 2**32 - 2**31
+
+
+def _goes_on(models: Models, lives: Sequence[Life]) -> bool:
+    """Tell whether another load may show more: this one ended early, for a reason that the model knows."""
+    life, load = lives[-1], lives[-1].load
+    if load is None or life.detail:
+        return False
+    allowed = models.kernel.outcomes
+    if life.ended is EventKind.PANICKED:
+        early = any(outcome.kind in ("panic", "*") for outcome in allowed)
+    else:
+        early = load.ended == "deadlock" or (models.variant.says and load.ended == "iterations")
+    if any(not any(matches(pattern, s.outcome) for pattern in allowed) for s in load.sightings if s.outcome.values):
+        # A forbidden outcome ends it, unless what is said stands in for the values.
+        early = early and models.variant.says
+    return early and len(lives) < (CERTAIN if len(allowed) == 1 else LOADS)
+
+
+def _live(machine: Machine, module: Path, variant: Variant, tunables: dict[str, int], silence: float) -> Life:
+    """Load a module, wait until it is over, unload it; restart the machine after anything but an orderly unload."""
+    text: list[str] = []
+    ended, detail = EventKind.DIED, ""
+    for event in machine.load(module, tunables, silence):
+        if event.kind is EventKind.CONSOLE:
+            text.append(event.text)
+        else:
+            ended, detail = event.kind, event.text
+    memory = b""
+    if ended is EventKind.LOADED:
+        try:
+            text += [event.text for event in machine.unload(module) if event.kind is EventKind.CONSOLE]
+        except UnloadRefusedError as refused:
+            # After a deadlock threads sleep in the module's code for ever; only a new machine is free of them.
+            text.append(refused.screen)
+            machine.restart()
+    else:
+        memory = machine.memory()
+        machine.restart()
+    nonce = tunables["msgport.nonce"] % 2**32
+    transcript = read("".join(text))
+    return Life(
+        nonce, "".join(text), transcript, ended, _bad_end(ended, detail), _steps(variant, memory, nonce, transcript)
+    )
+
+
+def _bad_end(ended: EventKind, detail: str) -> str:
+    """Say why a load tells nothing about the message ports; empty when it ended as loads do."""
+    match ended:
+        case EventKind.LOADED | EventKind.PANICKED:
+            return ""
+        case EventKind.LOAD_FAILED:
+            return f"the module would not load: {detail.strip()}"
+        case EventKind.HUNG:
+            return f"the machine hung: {detail.strip() or 'it said nothing more'}"
+        case _:
+            return f"the machine died: {detail.strip() or 'it gave no reason'}"
+
+
+def _steps(variant: Variant, memory: bytes, nonce: int, transcript: Transcript) -> frozenset[str]:
+    """The steps that a panic may have struck in: those of the threads on the CPU that panicked."""
+    steps = read_steps(memory, nonce)
+    panic = next((load.panic for load in transcript.loads if load.nonce == nonce), None)
+    if steps is None or panic is None:
+        return frozenset()
+    moves = any(statement.op == "setcpu" for thread in variant.threads for statement in thread.body)
+    return frozenset(
+        f"{thread.name}.{step}"
+        for thread, step in zip(variant.threads, steps.steps, strict=True)
+        if 0 < step < FINISHED and (moves or panic.cpu in (None, thread.cpu))
+    )
+
+
+def numbered(nonce: int, count: int) -> Iterator[int]:
+    """Nonces for that many variants, far enough apart for the loads of each."""
+    return iter(range(nonce, nonce + count * LOADS, LOADS))

@@ -1,0 +1,66 @@
+"""Saved console text judged afterwards: which variants it is of, and what they showed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+from msgport.check.models import consult
+from msgport.check.observed import StaleTranscriptError, gather
+from msgport.check.verdict import judge
+from msgport.report.data import VariantResult
+from msgport.scenario.canonical import content_hash
+from msgport.scenario.program import Variant
+from msgport.transcript import Load, lives, read
+
+
+class UnknownTranscriptError(Exception):
+    """A transcript that none of the scenarios at hand can judge; the message says what it holds and what to do."""
+
+
+def judge_transcript(
+    text: str, variants: Iterable[Variant], by: Literal["both", "manual"], *, require_seen: bool = False
+) -> list[VariantResult]:
+    """Judge every variant that a transcript holds loads of, in the order of their first appearance.
+
+    Raises UnknownTranscriptError when it holds none, or loads of a scenario that is not at hand; StaleTranscriptError
+    when the scenario at hand is another version; ScenarioError when the scenario is wrong.
+    """
+    known = {content_hash(variant): variant for variant in variants}
+    loads: dict[str, list[Load]] = {}
+    nameless: list[Load] = []
+    for load in read(*lives(text)).loads:
+        loads.setdefault(load.hash, []).append(load) if load.hash else nameless.append(load)
+    if not loads:
+        found = f"{len(nameless)} loads, none with a begin record" if nameless else "no records of a module"
+        raise UnknownTranscriptError(f"the transcript holds {found}: save the console from before the kldload on")
+    results: list[VariantResult] = []
+    for version, theirs in loads.items():
+        if version not in known:
+            raise _unknown(theirs[0], known.values())
+        models = consult(known[version])
+        # A load that lost its begin record may have been of any of them.
+        verdict = judge(
+            models.variant,
+            gather(models.variant, [*theirs, *nameless]),
+            models.manual.outcomes,
+            models.kernel.outcomes,
+            by,
+            require_seen=require_seen,
+            deviations=models.deviations,
+        )
+        results.append(VariantResult(models.variant, verdict))
+    return results
+
+
+def _unknown(load: Load, variants: Iterable[Variant]) -> Exception:
+    for variant in variants:
+        if variant.name.startswith(load.scenario):
+            return StaleTranscriptError(
+                f"the transcript is of version {load.hash} of {load.scenario}, the scenario at hand "
+                f"({variant.position.file}:{variant.position.line}) is {content_hash(variant)}: "
+                "generate and run it again"
+            )
+    return UnknownTranscriptError(
+        f"the transcript is of {load.scenario}, version {load.hash}, which is not at hand: name its scenario file"
+    )

@@ -1,0 +1,101 @@
+"""A run as plain data: what ``results.json`` and ``--format json`` hold, as ``results.schema.json`` says."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from typing import Any
+
+from msgport.check.verdict import Kind, Row, Verdict, claim_verdicts
+from msgport.scenario.canonical import content_hash
+from msgport.scenario.program import Variant
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class VariantResult:
+    """One variant's part of a run. Paths are relative to the results folder, or None when there is no such file."""
+
+    variant: Variant
+    verdict: Verdict
+    seconds: float = 0.0
+    transcript: str | None = None
+    module: str | None = None
+
+
+def exit_status(results: Sequence[VariantResult]) -> int:
+    """0: all conform, or deviate as listed; 1: a violation; 3: something inconclusive, or nothing judged."""
+    kinds = {result.verdict.kind for result in results}
+    if Kind.VIOLATES in kinds:
+        return 1
+    judged = kinds - {Kind.UNTESTED}
+    return 3 if Kind.INCONCLUSIVE in judged or not judged else 0
+
+
+def run_data(
+    environment: Mapping[str, Any], results: Sequence[VariantResult], *, complete: bool = True, ended: str = "done"
+) -> dict[str, Any]:
+    """The run as the schema has it. ``ended``: done, running, interrupted, or machine-failure.
+
+    ``environment`` is the stamp: what ``Machine.boot`` told (``dataclasses.asdict(facts)``), with ``seed``, ``judge``
+    and whatever else a reader needs to run it again. The versions of msgport and Python are added to it.
+    """
+    claims = claim_verdicts((result.variant, result.verdict) for result in results)
+    return {
+        "schema": SCHEMA_VERSION,
+        "complete": complete,
+        "ended": ended,
+        "environment": {
+            **environment,
+            "msgport": version("msgport"),
+            "python": platform.python_version(),
+        },
+        "variants": [_variant(result) for result in results],
+        "claims": {claim: str(kind) for claim, kind in sorted(claims.items())},
+    }
+
+
+def _variant(result: VariantResult) -> dict[str, Any]:
+    variant, verdict = result.variant, result.verdict
+    return {
+        "name": variant.name,
+        "scenario": variant.scenario,
+        "choices": dict(variant.choices),
+        "claims": list(variant.claims),
+        "hash": content_hash(variant),
+        "observables": list(variant.index),
+        "verdict": str(verdict.kind),
+        "detail": verdict.detail,
+        "executions": verdict.executions,
+        "seconds": round(result.seconds, 3),
+        "outcomes": [_row(row) for row in verdict.rows],
+        "seen": verdict.seen,
+        "allowed": verdict.allowed,
+        "unseen": [asdict(outcome) for outcome in verdict.unseen],
+        "unseen_sometimes": [
+            {"expectation": each.expectation.text, "executions": each.executions, "bound": each.bound}
+            for each in verdict.unseen_sometimes
+        ],
+        "problems": list(verdict.problems),
+        "transcript": result.transcript,
+        "module": result.module,
+    }
+
+
+def _row(row: Row) -> dict[str, Any]:
+    return {
+        "ending": row.outcome.ending,
+        "values": list(row.outcome.values),
+        "count": row.count,
+        "exact": row.exact,
+        "first": row.first,
+        "manual": row.manual,
+        "kernel": row.kernel,
+        "deviations": list(row.deviations),
+        "forbidden": list(row.forbidden),
+        "nearest": asdict(row.nearest.outcome) if row.nearest else None,
+        "trace": [asdict(entry) for entry in row.trace],
+    }

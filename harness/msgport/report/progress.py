@@ -1,0 +1,59 @@
+"""How a run is going, on standard error: a live bar on a terminal, a line a variant elsewhere."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from msgport.check.verdict import Kind
+from msgport.report.data import VariantResult
+
+
+class RunProgress:
+    """Follows a run of ``count`` variants; used as a context manager, so that the terminal is left as it was."""
+
+    def __init__(self, count: int) -> None:
+        """Show nothing yet."""
+        self._console = Console(stderr=True, highlight=False)
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=self._console,
+            transient=True,
+            disable=not self._console.is_terminal,
+        )
+        self._task = self._bar.add_task("starting the machine", total=count)
+        self._count = count
+        self._done = 0
+
+    def __enter__(self) -> RunProgress:
+        """Start to show."""
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop, and clear what is live."""
+        self._bar.stop()
+
+    def booted(self, machine: str) -> None:
+        """Tell which machine it is."""
+        self._console.print(machine, markup=False)
+
+    def starting(self, name: str) -> None:
+        """Tell which variant runs now."""
+        self._bar.update(self._task, description=name)
+
+    def judged(self, result: VariantResult) -> None:
+        """Tell what came of a variant."""
+        self._done += 1
+        self._bar.update(self._task, completed=self._done)
+        verdict = result.verdict
+        if verdict.kind is Kind.VIOLATES or not self._console.is_terminal:
+            self._console.print(
+                f"[{self._done}/{self._count}] {result.variant.name}: {verdict.kind}",
+                f"({verdict.executions} executions)" if verdict.executions else f"({verdict.detail})",
+                markup=False,
+                soft_wrap=True,
+            )

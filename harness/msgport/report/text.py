@@ -1,0 +1,180 @@
+"""A run for people: one table, then an explanation of everything that is not as it should be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from msgport.check.verdict import Kind, Nearest, Row
+from msgport.manual.claims import CLAIMS
+from msgport.model.semantics import DEVIATIONS
+from msgport.report.data import VariantResult
+from msgport.scenario.canonical import written
+from msgport.scenario.program import Variant
+from msgport.transcript.load import RingEntry
+
+_STYLES = {
+    Kind.CONFORMS: "green",
+    Kind.DEVIATES: "yellow",
+    Kind.VIOLATES: "bold red",
+    Kind.INCONCLUSIVE: "magenta",
+    Kind.UNTESTED: "dim",
+}
+
+_TRACE_LINES = 40
+"""Of a longer trace the last lines are shown: what led to the outcome. All of it is in results.json."""
+
+
+def print_report(
+    console: Console, results: Sequence[VariantResult], folder: Path | None, machine: str, *, verbose: bool = False
+) -> None:
+    """Print a run: a row a variant, explanations, counts, where the results are.
+
+    ``machine`` says what it ran on. ``verbose`` lists every outcome of every variant.
+    """
+    if results:
+        console.print(_table(results))
+    for result in results:
+        kind = result.verdict.kind
+        if kind in (Kind.VIOLATES, Kind.INCONCLUSIVE) or verbose:
+            console.print()
+            for line in _explanation(result, folder, verbose=verbose):
+                console.print(line, soft_wrap=True)
+    console.print()
+    for line in _footnotes(results):
+        console.print(line)
+    console.print(_counts(results))
+    console.print(Text(machine))
+    if folder is not None:
+        console.print(Text(f"Results: {folder}"), soft_wrap=True)
+
+
+def _table(results: Sequence[VariantResult]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("scenario", overflow="fold")
+    table.add_column("variant", overflow="fold")
+    table.add_column("executions", justify="right")
+    table.add_column("seen / allowed", justify="center")
+    table.add_column("verdict")
+    last = ""
+    for result in results:
+        variant, verdict = result.variant, result.verdict
+        detail = verdict.detail.splitlines()[0] if verdict.detail else ""
+        shown = verdict.kind in (Kind.DEVIATES, Kind.UNTESTED) and detail
+        table.add_row(
+            "" if variant.scenario == last else variant.scenario,
+            ", ".join(f"{name}={choice}" for name, choice in variant.choices),
+            f"{verdict.executions:,}",
+            f"{verdict.seen:>2} / {verdict.allowed:<2}",
+            Text(f"{verdict.kind}: {detail}" if shown else str(verdict.kind), style=_STYLES[verdict.kind]),
+        )
+        last = variant.scenario
+    return table
+
+
+def _footnotes(results: Sequence[VariantResult]) -> Iterator[Text]:
+    """What each deviation that was seen means."""
+    seen = {name for result in results for row in result.verdict.rows for name in row.deviations}
+    for deviation in DEVIATIONS:
+        if deviation.name in seen:
+            yield Text(f"{deviation.name}: {deviation.about}", style="yellow")
+
+
+def _counts(results: Sequence[VariantResult]) -> Text:
+    kinds = [result.verdict.kind for result in results]
+    text = Text(f"{len(kinds)} variant{'' if len(kinds) == 1 else 's'}: " if kinds else "Nothing was judged. ")
+    parts = [(f"{kinds.count(kind)} {kind}", _STYLES[kind]) for kind in reversed(Kind) if kind in kinds]
+    for place, (part, style) in enumerate(parts):
+        text.append(", " if place else "").append(part, style)
+    seen = sum(result.verdict.seen for result in results)
+    allowed = sum(result.verdict.allowed for result in results)
+    if allowed:
+        text.append(f"; {seen} of {allowed} allowed outcomes seen")
+    return text
+
+
+def _explanation(result: VariantResult, folder: Path | None, *, verbose: bool) -> Iterator[Text]:
+    variant, verdict = result.variant, result.verdict
+    yield Text(f"{verdict.kind}: {variant.name}", style=_STYLES[verdict.kind])
+    if variant.about:
+        yield Text(f"  {variant.about}")
+    if verdict.detail:
+        first, *rest = verdict.detail.splitlines()
+        yield Text(f"  {first}")
+        for line in rest:
+            yield Text(f"    {line}")
+    if verdict.kind is Kind.VIOLATES:
+        for claim in variant.claims:
+            yield Text(f"  claim {claim}: {CLAIMS[claim].text}")
+    for row in verdict.rows:
+        if row.forbidden or verbose:
+            yield from _outcome(variant, row, verdict.executions)
+    if verbose:
+        for outcome in verdict.unseen:
+            yield Text(f"  never observed, though allowed: {outcome}")
+    if verdict.kind is Kind.VIOLATES and verdict.problems:
+        yield Text("  besides: " + "; ".join(verdict.problems))
+    for name, path in (("module", result.module), ("transcript", result.transcript)):
+        if path is not None and folder is not None:
+            yield Text(f"  {name}: {folder / path}")
+
+
+def _outcome(variant: Variant, row: Row, executions: int) -> Iterator[Text]:
+    times = f"{'' if row.exact else 'at least '}{row.count:,} of {executions:,} executions"
+    yield Text(f"  observed, {'forbidden' if row.forbidden else 'allowed'}, in {times}, first in number {row.first}:")
+    differs = {what for what, _, _ in row.nearest.differences} if row.nearest else set[str]()
+    yield from _values(variant, row, row.nearest, differs)
+    for reason in row.forbidden:
+        yield Text(f"    {reason}")
+    if row.trace:
+        yield Text("  trace of that execution, from the module's own rings:")
+        yield from _timeline(variant, row.trace)
+
+
+def _values(variant: Variant, row: Row, nearest: Nearest | None, differs: set[str]) -> Iterator[Text]:
+    """The outcome, and under it the nearest allowed one; what differs is marked."""
+    titles = ["", *variant.index, "ending", ""] if row.outcome.values else ["", "ending", ""]
+    rows = [titles, ["observed", *row.outcome.values, row.outcome.ending, ""]]
+    if nearest is not None:
+        values = nearest.outcome.values or ("",) * len(row.outcome.values)
+        shown = values if row.outcome.values else ()
+        rows.append(["nearest allowed", *shown, nearest.outcome.ending, ""])
+    marks = ["", *("^" if title in differs else "" for title in titles[1:-1]), ""]
+    widths = [max(len(each[place]) for each in rows) for place in range(len(titles))]
+    for each in (*rows, marks if any(marks) else None):
+        if each is not None:
+            line = "   ".join(cell.ljust(width) for cell, width in zip(each, widths, strict=True)).rstrip()
+            yield Text(f"    {line}", style="bold red" if each is marks else "")
+
+
+def _timeline(variant: Variant, trace: Sequence[RingEntry]) -> Iterator[Text]:
+    """One column a thread, one line a statement that came to its end, in order of time."""
+    entries = sorted(trace, key=lambda entry: entry.tsc)
+    if len(entries) > _TRACE_LINES:
+        yield Text(f"    ({len(entries) - _TRACE_LINES} earlier steps are in the transcript)")
+        entries = entries[-_TRACE_LINES:]
+    names = [thread.name for thread in variant.threads]
+    cells = [[_statement(variant, entry) if entry.thread == name else "" for name in names] for entry in entries]
+    heads = [f"{thread.name} (CPU {thread.cpu})" for thread in variant.threads]
+    widths = [max(len(head), *(len(row[place]) for row in cells)) for place, head in enumerate(heads)]
+    start = entries[0].tsc if entries else 0
+    yield Text("        ticks  cpu  " + "   ".join(h.ljust(w) for h, w in zip(heads, widths, strict=True)).rstrip())
+    for entry, row in zip(entries, cells, strict=True):
+        line = "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        yield Text(f"    {entry.tsc - start:>9}  {entry.cpu:>3}  {line}")
+
+
+def _statement(variant: Variant, entry: RingEntry) -> str:
+    """``2 r0 = waitport P -> a [DONE+REPLY]``."""
+    thread = next(thread for thread in variant.threads if thread.name == entry.thread)
+    if not 0 < entry.statement <= len(thread.body):
+        return f"{entry.statement} ?"
+    statement = thread.body[entry.statement - 1]
+    flags = f" [{entry.flags}]" if entry.flags != "-" else ""
+    result = f" -> {entry.result}" if statement.register is not None or flags else ""
+    return f"{entry.statement} {written(statement)}{result}{flags}"
