@@ -116,6 +116,15 @@ def test_messages_left_on_built_in_ports_are_gone_in_the_next_execution(
     assert [(seen.outcome, seen.count) for seen in run.load.sightings] == [(Outcome("done", ("a",)), 50)]
 
 
+def test_a_call_that_one_handler_passes_on_to_another_counts_once(machine: UserlandMachine, tmp_path: Path) -> None:
+    variant = variant_of(
+        "observe: calls P.putport\n{ port P thread owner T0 putport return(3); msg a reply T0.port }\n"
+        " T0 ;\n setputport P chain ;\n r0 = domsg P a ;\n"
+    )
+    run = Run(machine, variant, tmp_path)
+    assert [seen.outcome for seen in run.load.sightings] == [Outcome("done", ("3", "1"))]
+
+
 def test_the_first_outcome_that_is_not_allowed_stops_the_run_and_shows_its_trace(
     machine: UserlandMachine, tmp_path: Path
 ) -> None:

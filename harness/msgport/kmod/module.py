@@ -254,7 +254,13 @@ def _uses(variant: Variant) -> list[tuple[str, str, Handler]]:
 
 
 def _handlers(variant: Variant) -> list[HandlerFunction]:
-    return [write_handler(subject, role, handler) for subject, role, handler in _uses(variant)]
+    uses = _uses(variant)
+    return [
+        write_handler(
+            subject, role, handler, tuple(h for s, r, h in uses if (s, r) == (subject, role) and h != handler)
+        )
+        for subject, role, handler in uses
+    ]
 
 
 def _kept(variant: Variant) -> list[str]:

@@ -260,35 +260,43 @@ class HandlerFunction:
     before_declaration: str
 
 
-def write_handler(subject: str, role: str, handler: Handler) -> HandlerFunction:
-    """Write a handler. ``subject`` is the port's or message's field; ValueError for a behaviour that is not known."""
+def write_handler(subject: str, role: str, handler: Handler, others: tuple[Handler, ...] = ()) -> HandlerFunction:
+    """Write a handler. ``subject`` is the port's or message's field, ``others`` are its other handlers in that role.
+
+    A call counts once, however many handlers it is passed on to. ValueError for a behaviour that is not known.
+    """
     function = handler_function(subject, role, handler)
     n = handler.arguments
     before = f"x->before_{function}(port, msg)"
+    count = f"atomic_add_int(&x->calls_{subject}_{role}, 1);"
+    ours = " && ".join(f"x->before_{function} != {handler_function(subject, role, other)}" for other in others)
+    # Another handler of ours that is called next counts the call.
+    pass_on = (f"if ({ours})", f"\t{count}") if ours else (count,)
     lines: tuple[str, ...]
     match role, handler.behaviour:
         case "putport", "return":
-            lines = (f"return ({n[0]});",)
+            lines = (count, f"return ({n[0]});")
         case "putport", "keep":
-            lines = (f"mpt_keep(&x->kept_{subject}, msg);", "return (EASYNC);")
+            lines = (count, f"mpt_keep(&x->kept_{subject}, msg);", "return (EASYNC);")
         case "putport", "reply":
-            lines = (f"lwkt_replymsg(msg, {n[0]});", "return (EASYNC);")
+            lines = (count, f"lwkt_replymsg(msg, {n[0]});", "return (EASYNC);")
         case "putport", "replyreturn":
-            lines = (f"lwkt_replymsg(msg, {n[0]});", f"return ({n[1]});")
+            lines = (count, f"lwkt_replymsg(msg, {n[0]});", f"return ({n[1]});")
         case "putport", "chain":
-            lines = (f"return ({before});",)
+            lines = (*pass_on, f"return ({before});")
         case "putport", "netisr":
-            lines = ("if (port->mpu_td == curthread)", f"\treturn ({n[0]});", f"return ({before});")
+            own = ("if (port->mpu_td == curthread) {", f"\t{count}", f"\treturn ({n[0]});", "}")
+            lines = (*own, *pass_on, f"return ({before});")
         case "replyport", "done":
-            lines = ("msg->ms_flags |= MSGF_DONE | MSGF_REPLY;",)
+            lines = (count, "msg->ms_flags |= MSGF_DONE | MSGF_REPLY;")
         case "replyport", "none":
-            lines = ()
+            lines = (count,)
         case "replyport", "chain":
-            lines = (f"{before};",)
+            lines = (*pass_on, f"{before};")
         case "abort", "count":
-            lines = ()
+            lines = (count,)
         case "abort", "reply":
-            lines = (f"lwkt_replymsg(msg, {n[0]});",)
+            lines = (count, f"lwkt_replymsg(msg, {n[0]});")
         case _:
             raise ValueError(f"there is no {role} handler {handler.behaviour!r}")
     result = "int" if role == "putport" else "void"
