@@ -15,6 +15,7 @@ from msgport.manual.claims import CLAIMS
 from msgport.model.semantics import DEVIATIONS
 from msgport.report.data import VariantResult
 from msgport.scenario.canonical import written
+from msgport.scenario.outcome import Outcome
 from msgport.scenario.program import Variant
 from msgport.transcript.load import RingEntry
 
@@ -103,7 +104,8 @@ def _explanation(result: VariantResult, folder: Path | None, *, verbose: bool) -
     yield Text(f"{verdict.kind}: {variant.name}", style=_STYLES[verdict.kind])
     if variant.about:
         yield Text(f"  {variant.about}")
-    if verdict.detail:
+    # Why it violates stands beside each outcome.
+    if verdict.detail and verdict.kind is not Kind.VIOLATES:
         first, *rest = verdict.detail.splitlines()
         yield Text(f"  {first}")
         for line in rest:
@@ -131,9 +133,19 @@ def _outcome(variant: Variant, row: Row, executions: int) -> Iterator[Text]:
     yield from _values(variant, row, row.nearest, differs)
     for reason in row.forbidden:
         yield Text(f"    {reason}")
+    yield from _where(variant, row.outcome)
     if row.trace:
         yield Text("  trace of that execution, from the module's own rings:")
         yield from _timeline(variant, row.trace)
+
+
+def _where(variant: Variant, outcome: Outcome) -> Iterator[Text]:
+    """The statements that a deadlock left asleep, or that panicked."""
+    word = {"deadlock": "asleep in", "panic": "panicked in"}.get(outcome.kind)
+    statements = {f"{t.name}.{n}": written(s) for t in variant.threads for n, s in enumerate(t.body, 1)}
+    for step in outcome.ending.partition("@")[2].split("+") if word else ():
+        if step in statements:
+            yield Text(f"    {step} {word} {statements[step]}")
 
 
 def _values(variant: Variant, row: Row, nearest: Nearest | None, differs: set[str]) -> Iterator[Text]:
@@ -175,6 +187,6 @@ def _statement(variant: Variant, entry: RingEntry) -> str:
     if not 0 < entry.statement <= len(thread.body):
         return f"{entry.statement} ?"
     statement = thread.body[entry.statement - 1]
-    flags = f" [{entry.flags}]" if entry.flags != "-" else ""
+    flags = f" [{entry.flags}]" if entry.flags not in ("-", "0") else ""
     result = f" -> {entry.result}" if statement.register is not None or flags else ""
     return f"{entry.statement} {written(statement)}{result}{flags}"
