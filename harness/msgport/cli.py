@@ -22,7 +22,8 @@ from msgport.scenario.source import ScenarioError
 from msgport.selection import SelectionError, choose
 
 if TYPE_CHECKING:
-    from msgport.report import ResultsFolder, VariantResult
+    from msgport.report.data import VariantResult
+    from msgport.report.results import ResultsFolder
     from msgport_vm.machine import Facts
 
 CONFORMS, VIOLATES, USAGE, INCONCLUSIVE = range(4)
@@ -199,9 +200,10 @@ def _fresh_nonce() -> int:
 def _run(options: argparse.Namespace) -> int:
     from msgport.campaign import Order, run
     from msgport.execution import Limits
-    from msgport.report import ResultsError, exit_status
+    from msgport.report.data import exit_status
     from msgport.report.progress import RunProgress
     from msgport.report.results import NAME as RESULTS
+    from msgport.report.results import ResultsError
     from msgport_vm.machine import MachineError
     from msgport_vm.userland import UserlandMachine
 
@@ -252,7 +254,8 @@ def _show(
 ) -> None:
     from rich.console import Console
 
-    from msgport.report import ktap, print_report
+    from msgport.report.ktap import ktap
+    from msgport.report.text import print_report
 
     match options.format:
         case "json":
@@ -264,7 +267,7 @@ def _show(
 
 
 def _new_folder(named: Path | None) -> ResultsFolder:
-    from msgport.report import ResultsError, ResultsFolder
+    from msgport.report.results import ResultsError, ResultsFolder
 
     try:
         return ResultsFolder.create(named) if named else ResultsFolder.create_in(Path("results"), datetime.now())
@@ -275,7 +278,7 @@ def _new_folder(named: Path | None) -> ResultsFolder:
 def _check(options: argparse.Namespace) -> int:
     from msgport.check.observed import StaleTranscriptError
     from msgport.offline import UnknownTranscriptError, judge_transcript
-    from msgport.report import exit_status, run_data
+    from msgport.report.data import exit_status, run_data
 
     try:
         raw = sys.stdin.buffer.read() if str(options.transcript) == "-" else options.transcript.read_bytes()

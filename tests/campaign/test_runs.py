@@ -1,0 +1,173 @@
+"""Whole runs on the userland machine: verdicts, results on disk, and bad days."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from msgport.cli import main
+from msgport.report.results import ResultsError, ResultsFolder
+
+
+def run(folder: Path, *arguments: str) -> tuple[int, dict[str, object]]:
+    status = main(["run", *arguments, "--results", str(folder)])
+    return status, json.loads((folder / "results.json").read_text())
+
+
+def verdicts(data: dict[str, object]) -> dict[str, str]:
+    variants = data["variants"]
+    assert isinstance(variants, list)
+    return {variant["name"]: variant["verdict"] for variant in variants}
+
+
+def test_a_run_judges_and_keeps_what_it_rests_on(tmp_path: Path) -> None:
+    status, data = run(tmp_path / "r", "two-senders/P=spin", "--iterations", "200")
+    assert status == 0 and data["complete"] is True and data["ended"] == "done"
+    (variant,) = data["variants"]  # type: ignore[misc]
+    assert variant["verdict"] == "conforms" and variant["executions"] == 200
+    assert sum(outcome["count"] for outcome in variant["outcomes"]) == 200
+    assert "msgport:" in (tmp_path / "r" / variant["transcript"]).read_text()
+    assert "DECLARE_MODULE" in (tmp_path / "r" / variant["module"]).read_text()
+
+
+def test_causal_order_is_really_broken_on_a_thread_port(tmp_path: Path) -> None:
+    _, data = run(tmp_path / "r", "causal-order/P=thread", "--iterations", "3000")
+    (variant,) = data["variants"]  # type: ignore[misc]
+    assert {tuple(outcome["values"][2:]) for outcome in variant["outcomes"]} == {("a", "b"), ("b", "a")}
+
+
+def test_a_known_deviation_is_named_and_is_no_failure(tmp_path: Path) -> None:
+    status, data = run(tmp_path / "r", "initmsg-flags", "--iterations", "20")
+    (variant,) = data["variants"]  # type: ignore[misc]
+    assert status == 0 and variant["verdict"] == "deviates" and variant["detail"] == "initmsg-assigns-flags"
+
+
+def test_expected_panics_and_deadlocks_conform_on_machines_brought_back(tmp_path: Path) -> None:
+    status, data = run(tmp_path / "r", "double-send", "domsg-to-oneself", "say", "special-waitmsg", "--time", "5")
+    assert status == 0 and set(verdicts(data).values()) == {"conforms"}
+    for variant in data["variants"]:  # type: ignore[attr-defined]
+        assert variant["executions"] == 3, "three lives of the machine"
+
+
+def test_a_saved_transcript_is_judged_as_the_run_was(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, data = run(tmp_path / "r", "two-senders", "double-send", "example-1", "--iterations", "100")
+    text = "".join((tmp_path / "r" / each["transcript"]).read_text() for each in data["variants"])  # type: ignore[attr-defined]
+    (tmp_path / "console.txt").write_text("boot messages\r\n" + text.replace("\n", "\r\n") + "# ")
+    capsys.readouterr()
+    assert main(["check", str(tmp_path / "console.txt"), "--format", "json"]) == 0
+    assert verdicts(json.loads(capsys.readouterr().out)) == verdicts(data)
+
+
+def test_a_truncated_transcript_is_inconclusive(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, data = run(tmp_path / "r", "two-senders/P=spin", "--iterations", "100")
+    text = (tmp_path / "r" / data["variants"][0]["transcript"]).read_text()  # type: ignore[index]
+    (tmp_path / "console.txt").write_text("\n".join(text.splitlines()[:-1]) + "\n")
+    capsys.readouterr()
+    assert main(["check", str(tmp_path / "console.txt")]) == 3
+    assert "no end record" in capsys.readouterr().out
+
+
+def test_a_stale_transcript_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    scenario = tmp_path / "own.msgport"
+    text = (
+        "MSGPORT own\nclaims: getport.first\n{{ port P owner T1; msg a reply T0.port flags {} }}\n"
+        " T0 | T1 ;\n sendmsg P a | r0 = waitport P ;\nalways done\n"
+    )
+    scenario.write_text(text.format("USER0"))
+    _, data = run(tmp_path / "r", str(scenario), "--iterations", "10")
+    scenario.write_text(text.format("USER1"))
+    capsys.readouterr()
+    assert main(["check", str(tmp_path / "r" / data["variants"][0]["transcript"]), str(scenario)]) == 2  # type: ignore[index]
+    assert "is of version" in capsys.readouterr().err
+
+
+def test_too_few_cpus_is_untested_with_the_reason_and_nothing_judged(tmp_path: Path) -> None:
+    status, data = run(tmp_path / "r", "causal-order", "--cpus", "2")
+    assert status == 3 and set(verdicts(data).values()) == {"untested"}
+    assert "needs 4 CPUs" in data["variants"][0]["detail"]  # type: ignore[index]
+
+
+def test_no_c_compiler_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CC", "there-is-no-such-compiler")
+    assert main(["run", "say", "--results", str(tmp_path / "r")]) == 3
+    err = capsys.readouterr().err
+    assert "there-is-no-such-compiler" in err and "nstall" in err
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_compiler_error_is_shown_and_inconclusive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = tmp_path / "cc"
+    broken.write_text(
+        '#!/bin/sh\ncase "$*" in *mp_*) echo "mp.c:1: error: no luck today" >&2; exit 1;; esac\nexec cc "$@"\n'
+    )
+    broken.chmod(0o755)
+    monkeypatch.setenv("CC", str(broken))
+    status, data = run(tmp_path / "r", "say")
+    assert status == 3 and verdicts(data) == {"say": "inconclusive"}
+    assert "no luck today" in capsys.readouterr().out
+
+
+def test_results_that_cannot_be_written_are_a_usage_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("")
+    assert main(["run", "say", "--results", str(tmp_path / "file" / "r")]) == 2
+    assert "--results" in capsys.readouterr().err
+
+
+def test_results_are_never_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(tmp_path / "r", "say")
+    before = (tmp_path / "r" / "results.json").read_bytes()
+    assert main(["run", "say", "--results", str(tmp_path / "r")]) == 2
+    assert "another run" in capsys.readouterr().err
+    assert (tmp_path / "r" / "results.json").read_bytes() == before
+
+
+def test_a_disk_that_fills_up_ends_the_run_and_keeps_what_was_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = ResultsFolder.write
+
+    def full(self: ResultsFolder, data: dict[str, list[object]]) -> None:
+        if len(data["variants"]) > 1:
+            raise ResultsError(f"cannot write results: {os.strerror(errno.ENOSPC)}")
+        whole(self, data)
+
+    monkeypatch.setattr(ResultsFolder, "write", full)
+    folder = tmp_path / "r"
+    assert main(["run", "say", "double-send", "--results", str(folder)]) == 3
+    assert "No space left on device" in capsys.readouterr().err
+    data = json.loads((folder / "results.json").read_text())
+    assert verdicts(data) == {"say": "conforms"} and data["complete"] is False
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_keeps_what_it_has_and_leaves_no_process(how: signal.Signals, tmp_path: Path) -> None:
+    folder = tmp_path / "r"
+    command = [sys.executable, "-m", "msgport", "run", "say", "two-senders", "--time", "60"]
+    # A process group of its own, so that whatever it leaves behind can be found.
+    process = subprocess.Popen(
+        [*command, "--results", str(folder)], stderr=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+    )
+    file = folder / "results.json"
+    for _ in range(3000):
+        if file.exists() and verdicts(json.loads(file.read_text())):
+            break
+        time.sleep(0.01)
+    process.send_signal(how)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 3 and b"interrupted" in err
+    data = json.loads(file.read_text())
+    assert data["ended"] == "interrupted" and data["complete"] is False and verdicts(data) == {"say": "conforms"}
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)

@@ -1,0 +1,169 @@
+"""The commands that run nothing: explore, generate, claims, check."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from msgport.cli import main
+
+
+def explored(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[tuple[str, int]]:
+    assert main(["explore", *arguments, "--format", "json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    return [(variant["name"], len(variant["outcomes"])) for variant in data["variants"]]
+
+
+def test_a_thread_port_on_three_cpus_may_break_causal_order_and_a_spin_port_may_not(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert explored(capsys, "causal-order") == [("causal-order/P=thread", 2), ("causal-order/P=spin", 1)]
+
+
+def test_explore_prints_a_row_for_each_outcome(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explore", "causal-order/P=thread"]) == 0
+    out = capsys.readouterr().out
+    assert "allows 2 outcomes" in out
+    assert [line.split() for line in out.splitlines()[1:]] == [
+        ["T0:r0", "T1:r0", "T2:r0", "T2:r1", "ending"],
+        ["0", "m", "a", "b", "done"],
+        ["0", "m", "b", "a", "done"],
+    ]
+
+
+def test_explore_says_where_the_page_leaves_everything_open(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explore", "double-send", "--model", "manual"]) == 0
+    assert "allows anything" in capsys.readouterr().out
+
+
+def test_explore_loads_nothing_that_only_a_run_needs() -> None:
+    code = (
+        "import sys; from msgport.cli import main; main(['explore', 'causal-order']);"
+        "sys.exit(bool({'rich', 'jinja2', 'msgport_vm'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], stdout=subprocess.DEVNULL, check=False).returncode == 0
+
+
+def test_generate_writes_a_source_and_a_makefile_for_each_variant(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["generate", "two-senders", "--out", str(tmp_path / "out")]) == 0
+    sources = [Path(line) for line in capsys.readouterr().out.splitlines()]
+    assert len(sources) == 2
+    for source in sources:
+        assert source.suffix == ".c" and "DECLARE_MODULE" in source.read_text()
+        assert f"KMOD=\t{source.stem}" in (source.parent / "Makefile").read_text().replace("= ", "=\t")
+
+
+@pytest.mark.parametrize("era", ["A", "B", "C", "D", "E"])
+def test_generate_writes_the_api_of_the_era_asked_for(
+    era: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["generate", "two-senders/P=spin", "--era", era, "--out", str(tmp_path)]) == 0
+    source = Path(capsys.readouterr().out.strip()).read_text()
+    arguments = source.partition("lwkt_initport_spin(")[2].partition(");")[0].count(",") + 1
+    assert arguments == {"A": 1, "B": 2, "C": 2, "D": 3, "E": 3}[era]
+
+
+def test_generate_into_a_place_that_cannot_be_written_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    assert main(["generate", "say", "--out", str(tmp_path / "file")]) == 2
+    assert "cannot write to" in capsys.readouterr().err
+
+
+def test_claims_maps_each_claim_to_its_scenarios(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["claims", "--format", "json"]) == 0
+    claims = {claim["id"]: claim for claim in json.loads(capsys.readouterr().out)["claims"]}
+    assert "fifo-one-sender" in claims["getport.first"]["scenarios"]
+    states = {claim["state"] for claim in claims.values()}
+    assert states == {"covered", "deviating", "untestable"}
+    assert all(claim["untestable"] for claim in claims.values() if claim["state"] == "untestable")
+
+
+def test_claims_prints_a_count_of_every_state(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["claims"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].split(":")[0].endswith("claims")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("two-sender", "did you mean 'two-senders'"),
+        ("two-senders/P=panic", "two-senders/P=spin"),
+        ("nowhere/else.msgport", "no scenario file"),
+    ],
+)
+def test_an_unknown_scenario_is_a_usage_error_that_names_what_there_is(
+    name: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["explore", name]) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("expression", ["and", "(two", "two or", "two senders", "nothing-has-this-name"])
+def test_an_expression_that_chooses_nothing_is_a_usage_error(
+    expression: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["explore", "two-senders", "-k", expression]) == 2
+    assert "-k" in capsys.readouterr().err
+
+
+def test_an_expression_chooses_by_name_and_claim(capsys: pytest.CaptureFixture[str]) -> None:
+    assert [name for name, _ in explored(capsys, "two-senders", "-k", "not spin and getport.first")] == [
+        "two-senders/P=thread"
+    ]
+
+
+@pytest.mark.parametrize("arguments", [["--cpus", "0"], ["--time", "-1"], ["--seed", "x"], ["--target", "moon"]])
+def test_a_bad_option_is_a_usage_error(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["run", *arguments])
+    assert ended.value.code == 2
+
+
+BAD = """MSGPORT bad
+claims: getport.first
+{{ port P owner T1; msg a reply T0.port }}
+ T0          | T1               ;
+ sendmsg P a | {statement} ;
+{expectation}
+"""
+
+
+@pytest.mark.parametrize(
+    ("statement", "expectation", "place", "said"),
+    [
+        ("r0 = waitport Q", "always done", "5:", "Q"),
+        ("r0 = error a", "always done", "5:", "does not own"),
+        ("r0 = waitport P", "always 1:r0 = null", "6:", "wrong"),
+        ("r0 = waitport P", "always 1:r9 = a", "6:", "r9"),
+        ("r0 = = P", "always done", "5:", ""),
+    ],
+)
+def test_a_wrong_scenario_is_refused_at_its_place_before_anything_runs(
+    statement: str, expectation: str, place: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "bad.msgport"
+    file.write_text(BAD.format(statement=statement, expectation=expectation))
+    results = tmp_path / "results"
+    assert main(["run", str(file), "--results", str(results)]) == 2
+    err = capsys.readouterr().err
+    assert f"{file}:{place}" in err and said in err and "^" in err
+    assert not results.exists()
+
+
+def test_a_transcript_without_records_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "console.txt").write_text("login: root\n# kldload ./x.ko\n")
+    assert main(["check", str(tmp_path / "console.txt")]) == 2
+    assert "no records of a module" in capsys.readouterr().err
+
+
+def test_a_transcript_that_is_not_there_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(tmp_path / "console.txt")]) == 2
+    assert "cannot read" in capsys.readouterr().err
