@@ -5,7 +5,8 @@ from __future__ import annotations
 from itertools import permutations
 
 import pytest
-from programs import kernel
+
+from tests.model.programs import kernel
 
 # Messages.
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from programs import kernel, manual, variant
 
 from msgport.model import DEVIATIONS, KERNEL, MANUAL, deviations_of, explore
 from msgport.scenario.library import catalogue, load
 from msgport.scenario.outcome import matches
+from tests.model.programs import kernel, manual, variant
 
 
 def test_results_that_the_page_does_not_define_are_open() -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from programs import variant
-
 from msgport.model import KERNEL, explore
 from msgport.model.paths import path_to
 from msgport.scenario.outcome import Outcome
+from tests.model.programs import variant
 
 
 def test_the_path_to_a_reversed_order_shows_the_ipis() -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from random_variants import random_semantics, random_variant
 
 from msgport.model import KERNEL, MANUAL, Semantics, explore
 from msgport.scenario.library import catalogue, load
 from msgport.scenario.program import Variant
+from tests.model.random_variants import random_semantics, random_variant
 
 SEEDS = 2000
 BRUTE_FORCE_STATES = 50_000

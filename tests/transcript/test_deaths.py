@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from writer import Writer, two_outcomes
 
 from msgport.transcript import Load, read
+from tests.transcript.writer import Writer, two_outcomes
 
 SHARED = Path(__file__).parents[3] / "shared" / "transcripts" / "dragonfly-5.9"
 needs_transcripts = pytest.mark.skipif(not SHARED.is_dir(), reason="needs ../shared/transcripts beside the repository")

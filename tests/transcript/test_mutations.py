@@ -6,10 +6,10 @@ from collections import Counter
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from writer import two_outcomes
 
 from msgport.scenario.outcome import Outcome
 from msgport.transcript import read
+from tests.transcript.writer import two_outcomes
 
 LOADS = (two_outcomes(1), two_outcomes(2, 30, 4))
 LINES = tuple(line for load in LOADS for line in load.lines)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from writer import Writer, two_outcomes
-
 from msgport.scenario.outcome import Outcome
 from msgport.transcript import Load, Segment, Sighting, lives, read
+from tests.transcript.writer import Writer, two_outcomes
 
 ABC = Outcome("done", ("a", "b", "c"))
 CAB = Outcome("done", ("c", "a", "b"))
