@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from msgport.check.models import Models
 from msgport.check.verdict import Kind, Verdict, judge, untested
@@ -46,7 +46,15 @@ def run(
     when the machine cannot be brought back, ResultsError when something cannot be written.
     """
     done: list[VariantResult] = []
-    stamp = {**_plain(facts), "seed": order.seed, "judge": order.by, "nonce": f"{order.nonce:08x}"}
+    stamp = {
+        **asdict(facts),
+        "extra": dict(facts.extra),
+        "judge": order.by,
+        "seed": order.seed,
+        "nonce": f"{order.nonce:08x}",
+        "seconds": order.limits.seconds,
+        "iterations": order.limits.executions,
+    }
     ended = "machine-failure"
     with ThreadPoolExecutor(max_workers=1) as background:
         try:
@@ -67,10 +75,6 @@ def run(
         finally:
             background.shutdown(cancel_futures=True)
             results.write(run_data(stamp, done, complete=ended == "done", ended=ended))
-
-
-def _plain(facts: Facts) -> dict[str, Any]:
-    return {**asdict(facts), "extra": dict(facts.extra)}
 
 
 def _run_one(
