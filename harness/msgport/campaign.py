@@ -17,6 +17,7 @@ from msgport.check.verdict import Kind, Verdict, judge, untested
 from msgport.execution import LOADS, Execution, Limits, execute
 from msgport.kmod.module import Module, generate
 from msgport.manual.api import Era
+from msgport.manual.panics import ASSERTIONS
 from msgport.report.data import VariantResult, run_data
 from msgport.report.results import ResultsFolder
 from msgport.scenario.outcome import ANYTHING
@@ -59,9 +60,9 @@ def run(
     with ThreadPoolExecutor(max_workers=1) as background:
         try:
             builds = [
-                background.submit(_build, machine, facts, models, order, order.nonce + NONCES * place, results)
-                if models.variant.cpus <= facts.cpus
-                else None
+                None
+                if unfit(models, facts)
+                else background.submit(_build, machine, facts, models, order, order.nonce + NONCES * place, results)
                 for place, models in enumerate(variants)
             ]
             for place, (models, build) in enumerate(zip(variants, builds, strict=True)):
@@ -77,6 +78,20 @@ def run(
             results.write(run_data(stamp, done, complete=ended == "done", ended=ended))
 
 
+def unfit(models: Models, facts: Facts) -> str:
+    """Say why a variant cannot be run on a machine; empty when it can."""
+    if models.variant.cpus > facts.cpus:
+        return f"needs {models.variant.cpus} CPUs, the machine has {facts.cpus}"
+    endings = {outcome.kind for outcome in models.kernel.outcomes}
+    if not facts.expendable and endings & {"panic", "deadlock", "*"}:
+        return "may bring the machine down; --allow-panic permits it"
+    panics = {outcome.ending.removeprefix("panic ").partition("@")[0] for outcome in models.kernel.outcomes}
+    if panics & ASSERTIONS and not facts.invariants:
+        known = "unknown" if facts.invariants is None else "off"
+        return f"trips an assertion, which needs INVARIANTS: {known} in this kernel"
+    return ""
+
+
 def _run_one(
     machine: Machine,
     facts: Facts,
@@ -88,7 +103,7 @@ def _run_one(
 ) -> VariantResult:
     variant = models.variant
     if build is None:
-        return VariantResult(variant, untested(f"needs {variant.cpus} CPUs, the machine has {facts.cpus}"))
+        return VariantResult(variant, untested(unfit(models, facts)))
     try:
         source, module = build.result()
     except BuildError as error:

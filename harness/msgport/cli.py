@@ -215,7 +215,7 @@ def _run(options: argparse.Namespace) -> int:
     failure = ""
     with (
         UserlandMachine(cpus=options.cpus, sources=options.userland) as machine,
-        RunProgress(len(variants)) as progress,
+        RunProgress([models.variant.name for models in variants]) as progress,
     ):
         try:
             facts = machine.boot()

@@ -62,7 +62,9 @@ def test_a_violation_shows_the_nearest_allowed_outcome_and_marks_what_differs() 
     at = next(place for place, line in enumerate(lines) if line.split()[:1] == ["observed"])
     assert lines[at].split() == ["observed", "b", "a", "done"]
     assert lines[at + 1].split() == ["nearest", "allowed", "a", "b", "done"]
-    assert [lines[at].index(" b ") + 1, lines[at].index(" a ") + 1] == [p for p, c in enumerate(lines[at + 2]) if c == "^"]
+    assert [lines[at].index(" b ") + 1, lines[at].index(" a ") + 1] == [
+        p for p, c in enumerate(lines[at + 2]) if c == "^"
+    ]
 
 
 def test_a_violation_names_the_claim_the_count_and_the_broken_expectation() -> None:

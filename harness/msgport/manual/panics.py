@@ -57,6 +57,9 @@ PANICS: tuple[PanicClass, ...] = (
 
 OTHER = "other"
 
+ASSERTIONS = frozenset(panic.name for panic in PANICS if panic.assertion)
+"""The classes that only a kernel with INVARIANTS has."""
+
 
 def classify(text: str) -> str:
     """Name the panic that ``text`` (what follows ``panic: ``, possibly over several lines) announces."""

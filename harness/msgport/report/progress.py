@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -10,9 +12,9 @@ from msgport.report.data import VariantResult
 
 
 class RunProgress:
-    """Follows a run of ``count`` variants; used as a context manager, so that the terminal is left as it was."""
+    """Follows a run of variants; used as a context manager, so that the terminal is left as it was."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, names: Sequence[str]) -> None:
         """Show nothing yet."""
         self._console = Console(stderr=True, highlight=False)
         self._bar = Progress(
@@ -24,8 +26,8 @@ class RunProgress:
             transient=True,
             disable=not self._console.is_terminal,
         )
-        self._task = self._bar.add_task("starting the machine", total=count)
-        self._count = count
+        self._task = self._bar.add_task("starting the machine", total=len(names))
+        self._names = names
         self._done = 0
 
     def __enter__(self) -> RunProgress:
@@ -40,19 +42,20 @@ class RunProgress:
     def booted(self, machine: str) -> None:
         """Tell which machine it is."""
         self._console.print(machine, markup=False)
+        self._bar.update(self._task, description=self._running())
 
-    def starting(self, name: str) -> None:
-        """Tell which variant runs now."""
-        self._bar.update(self._task, description=name)
+    def _running(self) -> str:
+        """Name the variant that runs now."""
+        return self._names[self._done] if self._done < len(self._names) else "finishing"
 
     def judged(self, result: VariantResult) -> None:
         """Tell what came of a variant."""
         self._done += 1
-        self._bar.update(self._task, completed=self._done)
+        self._bar.update(self._task, completed=self._done, description=self._running())
         verdict = result.verdict
         if verdict.kind is Kind.VIOLATES or not self._console.is_terminal:
             self._console.print(
-                f"[{self._done}/{self._count}] {result.variant.name}: {verdict.kind}",
+                f"[{self._done}/{len(self._names)}] {result.variant.name}: {verdict.kind}",
                 f"({verdict.executions} executions)" if verdict.executions else f"({verdict.detail})",
                 markup=False,
                 soft_wrap=True,
