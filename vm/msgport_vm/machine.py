@@ -18,6 +18,8 @@ class Facts:
     """What is known of a machine once it is up; goes into every result. ``None`` means unknown.
 
     ``cpus`` are virtual CPUs; ``host_cores`` those that they share. ``dragonfly`` is false on ``userland``.
+    ``expendable`` tells whether it may be brought down: made to panic, or rebooted to be rid of threads that sleep for
+    ever. Of a machine that is not, variants that can end so are untested.
     """
 
     target: str
@@ -30,6 +32,7 @@ class Facts:
     accelerator: str
     compiler: str
     extra: Mapping[str, str] = field(default_factory=dict)
+    expendable: bool = True
 
 
 class EventKind(Enum):
