@@ -1,0 +1,69 @@
+"""The machine and its message ports under the compiler's sanitizers: a report would end the machine."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from msgport_vm.machine import EventKind
+from msgport_vm.userland import SANITIZERS, UserlandMachine, find_compiler
+
+from .conftest import MakeBench, cases_of, collect
+
+CHOICES = [choice for choice in SANITIZERS if choice]
+SLOW = {"kprintf_within_kprintf_prints_nothing"}
+
+
+@pytest.fixture(scope="session", params=CHOICES)
+def sanitize(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("sanitizer")
+    (folder / "probe.c").write_text("int main(void) { return (0); }\n")
+    command = [find_compiler().command, f"-fsanitize={request.param}", "-o", "probe", "probe.c"]
+    built = subprocess.run(command, cwd=folder, capture_output=True, check=False)
+    if built.returncode != 0 or subprocess.run([folder / "probe"], capture_output=True, check=False).returncode != 0:
+        pytest.skip(f"this compiler and host have no -fsanitize={request.param}")
+    return str(request.param)
+
+
+@pytest.mark.parametrize("case", cases_of("ports"))
+def test_ports_are_clean(make_bench: MakeBench, sanitize: str, case: str) -> None:
+    make_bench("ports", sanitize=sanitize).passes(case)
+
+
+@pytest.mark.parametrize("case", [case for case in cases_of("lwkt") if case not in SLOW])
+def test_lwkt_is_clean(make_bench: MakeBench, sanitize: str, case: str) -> None:
+    make_bench("lwkt", sanitize=sanitize).passes(case)
+
+
+def test_a_report_ends_the_machine_and_is_told(sanitize: str, tmp_path: Path) -> None:
+    wrong = {
+        "address,undefined": "char *p = kmalloc(8, M_TEMP, M_WAITOK); kfree(p, M_TEMP); return (*(volatile char *)p);",
+        "thread": 'lwkt_create(race, 0, 0, 0, 0, 0, "racer"); race(0); tsleep(&data, 0, "race", hz);',
+    }[sanitize]
+    (tmp_path / "wrong.c").write_text(
+        f"""
+#include <sys/param.h>
+#include <sys/systm.h>
+#include <sys/kernel.h>
+#include <sys/module.h>
+#include <sys/malloc.h>
+#include <sys/thread.h>
+static volatile int shared;
+static void __unused race(void *arg __unused) {{ int n; for (n = 0; n < 1000; ++n) ++shared; }}
+static moduledata_t data;
+static int event(module_t mod, int type, void *arg)
+{{
+	if (type == MOD_LOAD) {{ {wrong} }}
+	return (0);
+}}
+static moduledata_t data = {{ "wrong", event, NULL }};
+DECLARE_MODULE(wrong, data, SI_SUB_PSEUDO, SI_ORDER_ANY);
+"""
+    )
+    with UserlandMachine(cpus=2, sanitize=sanitize) as machine:
+        machine.boot()
+        _, last = collect(machine.load(machine.build(tmp_path), {}, 20.0))
+    assert last.kind is EventKind.DIED
+    assert "Sanitizer" in last.text
