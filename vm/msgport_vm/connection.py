@@ -1,0 +1,334 @@
+"""One ssh connection to a machine: verified host key, keys or agent, commands, files.
+
+Built on paramiko. Nothing here asks for a password, and none can be given.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import logging
+import re
+import shlex
+import socket
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import paramiko
+
+from msgport_vm.machine import MachineError
+
+# Without a handler of its own, logging would print paramiko's tracebacks of each dropped connection.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
+
+CONNECT_TIMEOUT = 20.0
+SYSTEM_KNOWN_HOSTS = Path("/etc/ssh/ssh_known_hosts")
+KEEPALIVE = 10
+_PATH = "PATH=$PATH:/sbin:/usr/sbin LC_ALL=C; export PATH LC_ALL; "
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.%:-]*")
+
+
+class ConnectionLostError(MachineError):
+    """The connection is gone, or could not be made for a reason that may pass."""
+
+
+class NoAnswerError(MachineError):
+    """A command was not over in time; the connection may be there still."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a machine listens. Parsed from ``ssh://user@host[:port]``."""
+
+    user: str
+    host: str
+    port: int = 22
+
+    @classmethod
+    def parse(cls, url: str) -> Address:
+        """Read a URL. Raises ValueError, which says how one is written."""
+        written = "write ssh://user@host or ssh://user@host:port"
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError as error:
+            raise ValueError(f"{url!r} is no address of a machine ({error}); {written}") from None
+        if parts.password is not None:
+            raise ValueError(
+                f"a password does not belong into an address, where others can read it; {written}, and give your key "
+                "to the machine with ssh-copy-id"
+            )
+        plain = not (parts.path.strip("/") or parts.query or parts.fragment)
+        names = (parts.username or "", parts.hostname or "")
+        if parts.scheme != "ssh" or port == 0 or not plain or not all(_NAME.fullmatch(name) for name in names):
+            raise ValueError(f"{url!r} is no address of a machine; {written}")
+        return cls(*names, port or 22)
+
+    def __str__(self) -> str:
+        """As a URL."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"ssh://{self.user}@{host}" + (f":{self.port}" if self.port != 22 else "")
+
+    @property
+    def command(self) -> str:
+        """The ssh command that a person would type."""
+        port = f"-p {self.port} " if self.port != 22 else ""
+        return f"ssh {port}{self.user}@{self.host}"
+
+    @property
+    def known_as(self) -> str:
+        """The host's name in known_hosts files."""
+        return self.host if self.port == 22 else f"[{self.host}]:{self.port}"
+
+
+@dataclass(frozen=True)
+class Trust:
+    """Whom to believe and how to prove oneself.
+
+    ``known_hosts`` is the user's file. With ``pin`` a host that is not in it is added at the first connection: for a
+    virtual machine that was just made here. ``keys`` are private key files; without any, the agent and the usual
+    files in ~/.ssh are tried.
+    """
+
+    known_hosts: Path
+    pin: bool = False
+    keys: tuple[Path, ...] = ()
+
+    @classmethod
+    def users(cls) -> Trust:
+        """What the user's own ssh trusts."""
+        return cls(Path.home() / ".ssh" / "known_hosts")
+
+
+def fingerprint(key: paramiko.PKey) -> str:
+    """A host key as ssh shows it."""
+    digest = base64.b64encode(hashlib.sha256(key.asbytes()).digest()).decode().rstrip("=")
+    return f"{key.get_name()} SHA256:{digest}"
+
+
+class _Refuse(paramiko.MissingHostKeyPolicy):
+    """Refuse a host that nobody vouched for, and say how to vouch for it."""
+
+    def __init__(self, address: Address, known_hosts: Path) -> None:
+        self.address = address
+        self.known_hosts = known_hosts
+
+    def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
+        """Called by paramiko."""
+        home = Trust.users().known_hosts
+        option = "" if self.known_hosts == home else f" -o UserKnownHostsFile={shlex.quote(str(self.known_hosts))}"
+        raise MachineError(
+            f"the host key of {self.address} is not known: {fingerprint(key)}\n"
+            f"Compare it with what the machine says of itself (on its console: ssh-keygen -lf /etc/ssh/ssh_host_*.pub)"
+            f", then accept it with\n  {self.address.command.replace('ssh ', f'ssh{option} ', 1)} true"
+        )
+
+
+class _Pin(paramiko.MissingHostKeyPolicy):
+    """Believe a machine that was just made here, and hold it to that key from now on."""
+
+    def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
+        """Called by paramiko; the client writes its file of known hosts at once."""
+        client.get_host_keys().add(hostname, key.get_name(), key)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command printed, errors included, and its exit status (-1 when a signal or a lost connection ended it)."""
+
+    status: int
+    output: str
+
+
+class Command:
+    """A command that runs on the machine."""
+
+    def __init__(self, channel: paramiko.Channel, transport: paramiko.Transport, what: str) -> None:
+        """Take over a channel on which ``what`` was started."""
+        self._channel = channel
+        self._transport = transport
+        self._what = what
+        self._output = bytearray()
+
+    def _read(self) -> None:
+        while self._channel.recv_ready():
+            self._output += self._channel.recv(65536)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until it is over, at most ``seconds``, and tell whether it is. Raises ConnectionLostError."""
+        deadline = time.monotonic() + seconds
+        while True:
+            self._read()
+            if self._channel.exit_status_ready() and self._channel.eof_received:
+                self._read()
+                if self._channel.recv_exit_status() == -1 and not self._transport.is_active():
+                    raise ConnectionLostError(f"the connection was lost during `{self._what}`")
+                return True
+            if not self._transport.is_active():
+                raise ConnectionLostError(f"the connection was lost during `{self._what}`")
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            # Wakes as soon as it is over; the limit keeps output from filling the channel's window.
+            self._channel.status_event.wait(min(left, 0.05))
+
+    def answer(self, timeout: float) -> Answer:
+        """Wait for its end. Raises NoAnswerError after ``timeout`` seconds, ConnectionLostError."""
+        if not self.wait(timeout):
+            self._channel.close()
+            raise NoAnswerError(f"`{self._what}` gave no answer within {timeout:g} s")
+        status = self._channel.recv_exit_status()
+        self._channel.close()
+        return Answer(status, self._output.decode("utf-8", "replace"))
+
+    def end_input(self) -> None:
+        """End its standard input. Raises ConnectionLostError."""
+        try:
+            self._channel.shutdown_write()
+        except (OSError, EOFError, paramiko.SSHException) as error:
+            raise ConnectionLostError(f"the connection was lost: {error}") from error
+
+    def abandon(self) -> None:
+        """Read no more of it."""
+        self._channel.close()
+
+
+class Connection:
+    """A live connection; commands may be started from several threads."""
+
+    def __init__(self, address: Address, client: paramiko.SSHClient, transport: paramiko.Transport) -> None:
+        """Take over a client that is connected; see connect()."""
+        self.address = address
+        self._client = client
+        self._transport = transport
+
+    def start(self, script: str, what: str = "") -> Command:
+        """Start a line of sh, whatever the user's login shell. Raises ConnectionLostError."""
+        what = what or script
+        try:
+            channel = self._transport.open_session(timeout=CONNECT_TIMEOUT)
+            channel.set_combine_stderr(True)
+            channel.exec_command("exec sh -c " + shlex.quote(_PATH + script))
+        except (OSError, EOFError, paramiko.SSHException) as error:
+            raise ConnectionLostError(f"the connection was lost: {error or type(error).__name__}") from error
+        return Command(channel, self._transport, what)
+
+    def run(self, script: str, timeout: float, what: str = "") -> Answer:
+        """Run a line of sh to its end. Raises NoAnswerError and ConnectionLostError."""
+        return self.start(script, what).answer(timeout)
+
+    def _files(self) -> paramiko.SFTPClient:
+        try:
+            files = self._client.open_sftp()
+            files.get_channel().settimeout(CONNECT_TIMEOUT)  # type: ignore[union-attr]
+        except (OSError, EOFError, paramiko.SSHException) as error:
+            if self._transport.is_active():
+                raise MachineError(
+                    f"{self.address} offers no sftp ({error}): its sshd_config wants a line `Subsystem sftp ...`"
+                ) from error
+            raise ConnectionLostError(f"the connection was lost: {error}") from error
+        return files
+
+    def _failed(self, what: str, error: Exception) -> MachineError:
+        if not self._transport.is_active():
+            return ConnectionLostError(f"the connection was lost while {what}")
+        if isinstance(error, TimeoutError):
+            return NoAnswerError(f"no answer within {CONNECT_TIMEOUT:g} s while {what}")
+        return MachineError(f"{self.address}: {what} failed: {error or type(error).__name__} (is its disk full?)")
+
+    def put(self, local: Path, remote: str) -> None:
+        """Copy a file there. Raises MachineError, and ConnectionLostError."""
+        with self._files() as files:
+            try:
+                files.put(str(local), remote)
+            except (OSError, EOFError, paramiko.SSHException) as error:
+                raise self._failed(f"writing {remote}", error) from error
+
+    def get(self, remote: str, local: Path) -> None:
+        """Copy a file from there. Raises MachineError, and ConnectionLostError."""
+        with self._files() as files:
+            try:
+                files.get(remote, str(local))
+            except (OSError, EOFError, paramiko.SSHException) as error:
+                raise self._failed(f"reading {remote}", error) from error
+
+    def close(self) -> None:
+        """Hang up; safe to call twice."""
+        self._client.close()
+
+
+def connect(address: Address, trust: Trust, timeout: float = CONNECT_TIMEOUT) -> Connection:
+    """Connect. Raises MachineError with what to do, or ConnectionLostError when trying again may help."""
+    client = paramiko.SSHClient()
+    try:
+        if SYSTEM_KNOWN_HOSTS.exists():
+            client.load_system_host_keys(str(SYSTEM_KNOWN_HOSTS))
+        if trust.pin:
+            trust.known_hosts.parent.mkdir(parents=True, exist_ok=True)
+            trust.known_hosts.touch()
+        if trust.known_hosts.exists():
+            client.load_host_keys(str(trust.known_hosts))
+    except OSError as error:
+        raise MachineError(f"cannot read {error.filename}: {error.strerror}") from error
+    client.set_missing_host_key_policy(_Pin() if trust.pin else _Refuse(address, trust.known_hosts))
+    try:
+        client.connect(
+            address.host,
+            address.port,
+            address.user,
+            # paramiko takes several; its type stubs know of one.
+            key_filename=[str(key) for key in trust.keys] or None,  # type: ignore[arg-type]
+            look_for_keys=not trust.keys,
+            allow_agent=not trust.keys,
+            timeout=timeout,
+            banner_timeout=timeout,
+            auth_timeout=timeout,
+            channel_timeout=timeout,
+        )
+        if trust.pin:
+            client.save_host_keys(str(trust.known_hosts))
+    except Exception as error:
+        client.close()
+        raise _explained(address, trust, error) from error
+    transport = client.get_transport()
+    assert transport is not None
+    transport.set_keepalive(KEEPALIVE)
+    return Connection(address, client, transport)
+
+
+def _explained(address: Address, trust: Trust, error: Exception) -> Exception:
+    """What went wrong while connecting, in words that say what to do; others' errors as they are."""
+    if isinstance(error, MachineError):
+        return error
+    if isinstance(error, paramiko.BadHostKeyException):
+        return MachineError(
+            f"{address} shows another host key than before: {fingerprint(error.key)} instead of "
+            f"{fingerprint(error.expected_key)}. Either it was installed anew, or somebody stands between.\n"
+            f"If it was: ssh-keygen -f {shlex.quote(str(trust.known_hosts))} -R {shlex.quote(address.known_as)}"
+        )
+    if isinstance(error, paramiko.PasswordRequiredException):
+        return MachineError(f"a private key has a passphrase ({error}): unlock it with ssh-add first")
+    refused = isinstance(error, paramiko.AuthenticationException)
+    if refused or "No authentication methods" in str(error) or "no authentication methods" in str(error):
+        tried = ", ".join(map(str, trust.keys)) or "the agent's keys and those in ~/.ssh"
+        return MachineError(
+            f"{address} does not let {address.user} in (tried {tried}): {error}\n"
+            f"Give it your public key with {address.command.replace('ssh ', 'ssh-copy-id ', 1)}, or unlock yours with "
+            "ssh-add"
+        )
+    if isinstance(error, socket.gaierror):
+        return MachineError(f"{address.host} is no known host: {error.strerror}")
+    if isinstance(error, (OSError, EOFError, paramiko.SSHException)):
+        return ConnectionLostError(f"cannot reach {address}: {_plain(error)}")
+    return error
+
+
+def _plain(error: Exception) -> str:
+    """An error's text; paramiko's own for several addresses tried lists none of their reasons."""
+    reasons: Sequence[object] = ()
+    if isinstance(error, paramiko.ssh_exception.NoValidConnectionsError):
+        reasons = list(error.errors.values())
+    return "; ".join(str(reason) for reason in reasons) or str(error) or type(error).__name__

@@ -1,0 +1,48 @@
+"""What a DragonFly system says of itself, in its commands' own words: eras, failed loads, failed builds. Pure."""
+
+from __future__ import annotations
+
+import re
+
+_ERAS = ((300200, "A"), (300400, "B"), (300600, "C"), (400000, "D"))
+
+_HANDLER_FAILED = re.compile(r"module_register_init: MOD_LOAD \([^)]*\) error \d+")
+_LINKER = re.compile(r"^(?:link_elf|linker_load_file).*$", re.M)
+_DEATH = re.compile(r"panic: .*|Fatal trap \d+.*|Fatal double fault.*")
+
+_MISSING = (
+    (re.compile(r"\bmake: (?:command )?not found", re.I), "make", "it is in DragonFly's base: install the base again"),
+    (re.compile(r"\bcc: (?:command )?not found|exec\(cc\)|cc: no such file", re.I), "a C compiler",
+     "it is in DragonFly's base (world): install the base again"),
+    (re.compile(r"bsd\.kmod\.mk", re.I), "bsd.kmod.mk", "it is in DragonFly's base: look in /usr/share/mk"),
+    (re.compile(r"can't find kernel source tree|fatal error: sys/\S+: no such file", re.I),
+     "the kernel's source", "cd /usr && make src-create-shallow; or, from release media, tar -C / -xjf "
+     "/usr/src-sys.tar.bz2"),
+)  # fmt: skip
+
+
+def era_of(osreldate: int) -> str:
+    """The API era of a kernel by ``kern.osreldate``, which is its ``__DragonFly_version``."""
+    return next((era for below, era in _ERAS if osreldate < below), "E")
+
+
+def failed_handler(console: str) -> str:
+    """What the kernel said when a module's load handler returned an error, which kldload keeps silent about."""
+    match = _HANDLER_FAILED.search(console)
+    return match[0] if match else ""
+
+
+def linker_complaints(console: str) -> str:
+    """Why the kernel's linker did not take a module: its lines."""
+    return "\n".join(match[0] for match in _LINKER.finditer(console))
+
+
+def death(console: str) -> str:
+    """The first line with which a kernel says that it dies; empty when there is none."""
+    match = _DEATH.search(console)
+    return match[0] if match else ""
+
+
+def missing_for_build(output: str) -> tuple[str, str] | None:
+    """What a failed build of a module lacked on its machine, and what to do there; None when it lacked nothing."""
+    return next(((what, remedy) for sign, what, remedy in _MISSING if sign.search(output)), None)
