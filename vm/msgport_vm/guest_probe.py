@@ -1,0 +1,52 @@
+"""What the probe module (probe/msgport_probe.c) said of the kernel that it was loaded into."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+SOURCE = Path(__file__).parent / "probe" / "msgport_probe.c"
+
+ERAS = ((400000, "E"), (300600, "D"), (300400, "C"), (300200, "B"), (0, "A"))
+"""The first ``__DragonFly_version`` of each API of the message ports, newest first."""
+
+_NUMBERS = re.compile(
+    r"msgport-probe: osreldate=(?P<osreldate>\d+) ncpus=(?P<cpus>\d+) invariants=(?P<invariants>-?[01]) "
+    r"at=0x(?P<at>[0-9a-f]+)\."
+)
+_KERNEL = re.compile(r"msgport-probe: kernel=([^\r\n]+)")
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A kernel: its version line, its ``__DragonFly_version``, its CPUs, and whether it has INVARIANTS (None: unknown).
+
+    ``modules`` is an address in the part of the kernel's memory that modules are loaded into.
+    """
+
+    version: str
+    osreldate: int
+    cpus: int
+    invariants: bool | None
+    modules: int
+
+    @property
+    def era(self) -> str:
+        """Which API of the message ports it has, A to E."""
+        return next(era for first, era in ERAS if self.osreldate >= first)
+
+
+def read_probe(text: str) -> Kernel | None:
+    """Find what the probe said in console text; None when it is not there, or not whole."""
+    numbers, kernel = _NUMBERS.search(text), _KERNEL.search(text)
+    if numbers is None or kernel is None:
+        return None
+    known = {"1": True, "0": False}
+    return Kernel(
+        version=kernel[1].strip(),
+        osreldate=int(numbers["osreldate"]),
+        cpus=int(numbers["cpus"]),
+        invariants=known.get(numbers["invariants"]),
+        modules=int(numbers["at"], 16),
+    )

@@ -1,0 +1,43 @@
+"""Part of a guest kernel's memory, read through QEMU with the page tables of a CPU, whatever state the guest is in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from msgport_vm.qmp import Monitor, RefusedError
+
+PAGE = 4096
+WINDOW = 2 << 20
+"""Bytes from where the first module goes. A module is some 100 KB, and few are there at a time."""
+
+GAP = 32 * PAGE
+"""Where so much is missing, there are no more modules. (Asking for each page takes time.)"""
+
+
+def read_window(monitor: Monitor, aside: Path, address: int, size: int = WINDOW) -> bytes:
+    """Read virtual memory from the page of ``address`` on, ``size`` bytes at most, up to the first long gap.
+
+    Pages that are not there read as zeros.
+
+    ``aside`` is a file for QEMU to write to. Raises MachineError when QEMU does not answer.
+    """
+    start = address & -PAGE
+    end = start + size
+    memory = bytearray()
+    missing = 0
+    while start + len(memory) < end and missing < GAP:
+        at = start + len(memory)
+        try:
+            monitor.execute("memsave", val=at, size=end - at, filename=str(aside))
+            refused = False
+        except RefusedError:
+            refused = True
+        # QEMU writes what it can read until it comes to a page that is not there.
+        there = aside.read_bytes() if aside.exists() else b""
+        memory += there
+        missing = 0 if there else missing
+        if refused:
+            memory += bytes(PAGE - len(memory) % PAGE)
+            missing += PAGE
+        aside.unlink(missing_ok=True)
+    return bytes(memory)

@@ -1,0 +1,476 @@
+"""The ``qemu`` machine: DragonFly in a QEMU of its own, over its serial console and QEMU's control channel.
+
+It is started from power-on once; then it is saved at its prompt, and from there it starts and is brought back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import shutil
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping
+from pathlib import Path
+from threading import Lock
+
+from msgport_vm.boot_dialogue import reach_shell
+from msgport_vm.console import Console, Heard
+from msgport_vm.debugger import question
+from msgport_vm.disc import write_disc
+from msgport_vm.guest_probe import SOURCE, Kernel, read_probe
+from msgport_vm.hostbuild import HostBuilder
+from msgport_vm.machine import Event, EventKind, Facts, MachineError, UnloadRefusedError
+from msgport_vm.memory_window import read_window
+from msgport_vm.qemu_accelerator import Accelerator, choose
+from msgport_vm.qemu_options import DISC, DISC_OVERLAY, DISC_SIZE, MODULES_DRIVE, ROOT, STATE, QemuOptions, lay_out
+from msgport_vm.qemu_process import Program, QemuProcess, create_overlay, host_cores, image_size
+from msgport_vm.qemu_states import SavedStates, key_of
+from msgport_vm.qmp import Monitor, RefusedError
+from msgport_vm.scratch import Scratch
+from msgport_vm.signs import DEBUGGER, LOAD_HANDLER_FAILED, REBOOT, death
+from msgport_vm.userland import Toolchain, default_cache, find_compiler
+
+SNAPSHOT = "prompt"
+MOUNT_POINT = "/mnt"
+SLICE = 0.5
+COMMAND_TIMEOUT = 60.0
+WAKE_TIMEOUT = 10.0
+"""Seconds that a machine that was brought back has to answer; a saved one does so at once."""
+
+AFTER_PANIC = 10.0
+"""Seconds of silence after a panic until it is clear that no debugger comes."""
+
+DEBUGGER_COMES = 3.0
+STATE_FORMAT = 1
+
+
+class QemuMachine:
+    """DragonFly in QEMU as a Machine: see ``machine.Machine`` for the protocol.
+
+    ``sysdir`` is the ``sys`` folder of the kernel's source tree, whose headers modules are compiled against on the
+    host. ``compiler`` overrides ``CC``; ``cache`` is another folder for saved machines. ``note`` is told in a sentence
+    what takes long or is not as expected.
+    """
+
+    def __init__(
+        self,
+        options: QemuOptions,
+        sysdir: Path,
+        *,
+        compiler: str | None = None,
+        cache: Path | None = None,
+        note: Callable[[str], None] = lambda _: None,
+        unload_timeout: float = 30.0,
+    ) -> None:
+        """Keep the choices; nothing is built or started before boot()."""
+        self.options = options
+        self.unload_timeout = unload_timeout
+        self._sysdir = sysdir
+        self._wanted = compiler
+        self._cache = (cache or default_cache()) / "qemu"
+        self._states = SavedStates(self._cache / "states")
+        self._note = note
+        self._scratch: Scratch | None = None
+        self._process: QemuProcess | None = None
+        self._console: Console | None = None
+        self._builder: HostBuilder | None = None
+        self._kernel: Kernel | None = None
+        self._program: Program | None = None
+        self._key = ""
+        self._built: list[Path] = []
+        self._building = Lock()
+        self._on_disc: list[Path] = []
+        self._mounted = False
+        self._environment: set[str] = set()
+
+    def __enter__(self) -> QemuMachine:
+        """Nothing to do: boot() starts it."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
+    # Coming up
+
+    def boot(self) -> Facts:
+        """Start it: from its saved state, or from power-on, and save it then. Raises MachineError."""
+        self._program = program = Program(self.options.program)
+        toolchain = find_compiler(self._wanted)
+        self._scratch = Scratch(self._cache / "runs")
+        self._builder = HostBuilder(self._sysdir, toolchain, self._scratch.path)
+        accelerator = choose(program, self.options.accelerator, self._cache)
+        if accelerator.note:
+            self._note(f"accelerator {accelerator.name}: {accelerator.note}")
+        self._layout = layout = lay_out(self.options, accelerator)
+        shape = {**layout.shape, "qemu": program.version, "path": program.path, "format": STATE_FORMAT}
+        self._key = key_of({**shape, "probe": SOURCE.read_text(encoding="utf-8")})
+        start = time.monotonic()
+        warm = self._wake()
+        if not warm:
+            self._power_on(start)
+        kernel = self._kernel
+        assert kernel is not None
+        return self._facts(kernel, accelerator, toolchain, "saved state" if warm else "power-on")
+
+    def _facts(self, kernel: Kernel, accelerator: Accelerator, toolchain: Toolchain, start: str) -> Facts:
+        assert self._program is not None
+        extra = {"qemu": self._program.version, "memory": f"{self.options.memory} MB", "start": start}
+        extra["osreldate"] = str(kernel.osreldate)
+        if accelerator.note:
+            extra["accelerator"] = accelerator.note
+        if self.options.image is not None:
+            extra["image"] = self.options.image.name
+        if self.options.kernel is not None:
+            extra["kernel_file"] = self.options.kernel.name
+        return Facts(
+            target="qemu",
+            kernel=kernel.version,
+            dragonfly=True,
+            era=kernel.era,
+            invariants=kernel.invariants,
+            cpus=kernel.cpus,
+            host_cores=host_cores(),
+            accelerator=accelerator.argument.replace(",", ", "),
+            compiler=toolchain.version,
+            extra=extra,
+        )
+
+    def _wake(self) -> bool:
+        """Start from the saved state; false when there is none, or none that answers."""
+        state = self._states.fetch(self._key, self._folder)
+        if state is None:
+            return False
+        try:
+            self._kernel = Kernel(**state["kernel"])
+            self._start(["-loadvm", SNAPSHOT])
+            self._expect_answer()
+        except (MachineError, KeyError, TypeError) as error:
+            self._note(f"the saved machine is of no use ({error}); it is started from power-on")
+            self._states.forget(self._key)
+            self._end()
+            return False
+        return True
+
+    def _power_on(self, start: float) -> None:
+        """Boot, find out what kernel it is, save it, and go on from what was saved."""
+        self._note("the machine is started from power-on, once; from then on its saved state is used")
+        self._make_overlays()
+        self._start([])
+        options = self.options
+        reach_shell(self.console, self._stopped, options.loader, options.boot_patience, options.boot_limit)
+        self._kernel = kernel = self._ask_kernel()
+        saving = time.monotonic()
+        self._monitor.human(f"savevm {SNAPSHOT}")
+        self._end()
+        self._states.keep(
+            self._key,
+            [self._folder / name for name in self._layout.files],
+            {"kernel": dataclasses.asdict(kernel), "booted": round(saving - start, 1)},
+        )
+        if not self._wake():
+            raise MachineError("the machine came up, but not again from its saved state")
+        now = time.monotonic()
+        self._note(f"it was up in {saving - start:.1f} s, and saved and brought back in {now - saving:.1f} s")
+
+    def _make_overlays(self) -> None:
+        """Make the files that the machine writes to. A QEMU without a machine does it."""
+        assert self._program is not None
+        layout, folder = self._layout, self._folder
+        maker = QemuProcess(self._program, ["-machine", "none"])
+        try:
+            create_overlay(maker.control, folder / STATE, None, "", 1 << 20)
+            if layout.overlay is not None:
+                size = image_size(maker.control, layout.overlay, layout.overlay_format)
+                create_overlay(maker.control, folder / ROOT, layout.overlay, layout.overlay_format, size)
+            if layout.fixed_disc:
+                write_disc(folder / DISC, [], DISC_SIZE)
+                create_overlay(maker.control, folder / DISC_OVERLAY, Path(DISC), "raw", DISC_SIZE)
+        finally:
+            maker.end()
+
+    def _start(self, arguments: list[str]) -> None:
+        assert self._program is not None
+        if self._layout.fixed_disc and not (self._folder / DISC).exists():
+            write_disc(self._folder / DISC, [], DISC_SIZE)
+        self._process = QemuProcess(self._program, [*self._layout.arguments, *arguments], self._folder)
+        self._console = Console(self._process.console)
+        self._fresh()
+
+    def _fresh(self) -> None:
+        """The guest knows nothing of what was done since it stood at its first prompt."""
+        self._mounted = False
+        self._environment = set()
+
+    @property
+    def _folder(self) -> Path:
+        if self._scratch is None:
+            raise MachineError("the machine is not running: boot() it first")
+        return self._scratch.path
+
+    @property
+    def console(self) -> Console:
+        """The serial console. Raises MachineError when the machine is not running."""
+        if self._console is None:
+            raise MachineError("the machine is not running: boot() or restart() it first")
+        return self._console
+
+    @property
+    def _monitor(self) -> Monitor:
+        if self._process is None:
+            raise MachineError("the machine is not running: boot() or restart() it first")
+        return self._process.control
+
+    def _stopped(self) -> str:
+        """Tell why the guest runs no more, empty while it does."""
+        process = self._process
+        if process is None or not process.running:
+            return "QEMU ended"
+        for event in process.control.events:
+            if event["event"] == "SHUTDOWN":
+                return {"guest-reset": "it rebooted", "guest-shutdown": "it powered off"}.get(
+                    event["data"]["reason"], f"it stopped ({event['data']['reason']})"
+                )
+        return ""
+
+    def _expect_answer(self) -> None:
+        """Make sure that the shell answers. Raises MachineError."""
+        console = self.console
+        done = console.ask(":")
+        end = time.monotonic() + WAKE_TIMEOUT
+        while (left := end - time.monotonic()) > 0 and not console.closed:
+            heard = console.hear([done], left)
+            if heard is not None and heard.which == 0:
+                console.settle()
+                return
+        raise MachineError("its shell does not answer", console.screen)
+
+    def _ask_kernel(self) -> Kernel:
+        """Load the probe module. Raises MachineError when the guest cannot load modules."""
+        folder = self._folder / "probe"
+        folder.mkdir(exist_ok=True)
+        shutil.copy(SOURCE, folder)
+        assert self._builder is not None
+        probe = self._builder.build(folder, invariants=False)
+        said = []
+        for event in (*self.load(probe, {}, COMMAND_TIMEOUT), *self.unload(probe)):
+            said.append(event.text)
+        if self._mounted:
+            self._run(f"umount {MOUNT_POINT}")
+            self._mounted = False
+        if (kernel := read_probe("".join(said))) is None:
+            raise MachineError("the guest does not load modules, or is no DragonFly", "".join(said))
+        return kernel
+
+    # Building and loading
+
+    def build(self, source: Path) -> Path:
+        """Compile ``source/NAME.c`` on the host to ``source/NAME.ko``. Raises BuildError."""
+        if self._builder is None or self._kernel is None:
+            raise MachineError("the machine is not running: boot() it first")
+        module = self._builder.build(source, bool(self._kernel.invariants))
+        with self._building:
+            self._built.append(module)
+        return module
+
+    def load(self, module: Path, tunables: Mapping[str, int], timeout: float) -> Iterator[Event]:
+        """Load ``module``: see ``machine.Machine``. What the debugger tells of a panic or a hang is console text."""
+        self._deliver(module)
+        orders = [f"kenv -u {name}" for name in sorted(self._environment - set(tunables))]
+        orders += [f"kenv {name}={value}" for name, value in tunables.items()]
+        self._environment = set(tunables)
+        if orders:
+            ended = yield from self._command(";".join(f"{order}>/dev/null" for order in orders), timeout)
+            if isinstance(ended, Event):
+                yield ended
+                return
+            if ended[0] != 0:
+                yield Event(EventKind.LOAD_FAILED, f"the guest cannot set its kernel's environment: {ended[1]}")
+                return
+        ended = yield from self._command(f"kldload {MOUNT_POINT}/{module.name}", timeout)
+        if isinstance(ended, Event):
+            yield ended
+            return
+        status, said = ended
+        failed = LOAD_HANDLER_FAILED.search(said)
+        if status != 0 or failed:
+            yield Event(EventKind.LOAD_FAILED, failed[0] if failed else said)
+        else:
+            yield Event(EventKind.LOADED)
+
+    def unload(self, module: Path) -> Iterator[Event]:
+        """Unload ``module``: see ``machine.Machine``. Raises MachineError too when the machine dies of it."""
+        order = self._command(f"kldunload {module.name}", self.unload_timeout)
+        said: list[str] = []
+        while True:
+            try:
+                event = next(order)
+            except StopIteration as stop:
+                ended: tuple[int, str] | Event = stop.value
+                break
+            said.append(event.text)
+            yield event
+        if isinstance(ended, Event):
+            raise MachineError(
+                f"the machine {ended.kind.name.lower()} while {module.name} was unloaded: {ended.text}", "".join(said)
+            )
+        status, text = ended
+        if status != 0 and "busy" in text:
+            raise UnloadRefusedError(f"{module.name} stays: {text.strip()}", "".join(said))
+        if status != 0:
+            raise MachineError(f"{module.name} cannot be unloaded: {text.strip()}", "".join(said))
+
+    def _deliver(self, module: Path) -> None:
+        """Have a module on the mounted CD. Raises MachineError."""
+        if module not in self._on_disc:
+            if self._mounted:
+                self._run(f"umount {MOUNT_POINT}")
+                self._mounted = False
+            # Those built ahead go along: it saves a change of CDs each.
+            with self._building:
+                waiting, self._built = self._built, []
+            self._insert([module, *(other for other in waiting if other != module)])
+        if not self._mounted:
+            self._run(f"mount_cd9660 {self._layout.disc_device} {MOUNT_POINT}")
+            self._mounted = True
+
+    def _insert(self, modules: list[Path]) -> None:
+        while sum(module.stat().st_size for module in modules) > DISC_SIZE // 2:
+            self._built.append(modules.pop())
+        self._on_disc = modules
+        write_disc(self._folder / DISC, modules, DISC_SIZE if self._layout.fixed_disc else 0)
+        self._change_disc()
+
+    def _change_disc(self) -> None:
+        if not self._layout.fixed_disc and (self._folder / DISC).exists():
+            self._monitor.execute("blockdev-change-medium", id=MODULES_DRIVE, filename=DISC, format="raw", force=True)
+
+    # Commands and what may come instead of their end
+
+    def _run(self, command: str) -> None:
+        """Run a shell command that has to work. Raises MachineError."""
+        order = self._command(command, COMMAND_TIMEOUT)
+        while True:
+            try:
+                next(order)
+            except StopIteration as stop:
+                ended: tuple[int, str] | Event = stop.value
+                break
+        if isinstance(ended, Event):
+            raise MachineError(f"the machine {ended.kind.name.lower()} at {command}: {ended.text}", self.console.screen)
+        if ended[0] != 0:
+            raise MachineError(f"the guest cannot {command}: {ended[1].strip()}", self.console.screen)
+
+    def _command(self, command: str, timeout: float) -> Generator[Event, None, tuple[int, str] | Event]:
+        """Run a shell command; yield console text; return (exit status, text), or the event that ended the machine."""
+        console = self.console
+        done = console.ask(command)
+        said: list[str] = []
+        heard = yield from self._listen([done, DEBUGGER, REBOOT], timeout, said)
+        if isinstance(heard, Event):
+            return heard
+        if heard is not None and heard.which == 0:
+            yield Event(EventKind.CONSOLE, console.settle())
+            # The rest of the line that was typed is its echo.
+            return int(heard.group), "".join(said).partition("\n")[2].rpartition("\n")[0]
+        text = "".join(said)
+        died = death(text)
+        if heard is None and not died:
+            yield from self._break_in()
+            return Event(EventKind.HUNG, f"nothing on the console for {timeout:g} s")
+        if heard is not None and heard.which == 1:
+            yield from self._interrogate()
+        return Event(EventKind.PANICKED, died or "the kernel fell into its debugger")
+
+    def _listen(
+        self, patterns: list[str], timeout: float, said: list[str]
+    ) -> Generator[Event, None, Heard | Event | None]:
+        """Yield console text, gathered in ``said``, until a pattern is heard: return that.
+
+        Returns None after ``timeout`` seconds of silence (fewer after a panic), a DIED event when the machine went.
+        """
+        console = self.console
+        seen, since = console.received, time.monotonic()
+        while True:
+            heard = console.hear(patterns, SLICE)
+            if heard is not None:
+                said.append(heard.text)
+                yield Event(EventKind.CONSOLE, heard.text)
+                if heard.which is not None:
+                    return heard
+            elif console.closed or (console.received == seen and self._stopped()):
+                yield Event(EventKind.CONSOLE, console.flush())
+                return self._departed()
+            if console.received != seen:
+                seen, since = console.received, time.monotonic()
+            elif time.monotonic() - since > (min(timeout, AFTER_PANIC) if death("".join(said)) else timeout):
+                text = console.flush()
+                said.append(text)
+                yield Event(EventKind.CONSOLE, text)
+                return None
+
+    def _departed(self) -> Event:
+        process = self._process
+        assert process is not None
+        if self.console.closed:
+            self._process, self._console = None, None
+            return Event(EventKind.DIED, f"QEMU ended: {process.end()}")
+        return Event(EventKind.DIED, self._stopped())
+
+    def _interrogate(self) -> Iterator[Event]:
+        for text in question(self.console):
+            yield Event(EventKind.CONSOLE, text)
+
+    def _break_in(self) -> Iterator[Event]:
+        """Get a machine that hangs into its debugger, with an NMI; what it says there is kept."""
+        with contextlib.suppress(RefusedError):
+            self._monitor.execute("inject-nmi")
+        end = time.monotonic() + DEBUGGER_COMES
+        while (left := end - time.monotonic()) > 0 and not self.console.closed:
+            heard = self.console.hear([DEBUGGER], left)
+            if heard is not None:
+                yield Event(EventKind.CONSOLE, heard.text)
+                if heard.which == 0:
+                    yield from self._interrogate()
+                    return
+        yield Event(EventKind.CONSOLE, self.console.flush())
+
+    # After it died
+
+    def memory(self) -> bytes:
+        """The part of the kernel's memory that modules are loaded into, read without the guest's help."""
+        process, kernel = self._process, self._kernel
+        if process is None or kernel is None or not process.running:
+            return b""
+        return read_window(process.control, self._folder / "memory", kernel.modules)
+
+    def restart(self) -> None:
+        """Bring it back to its first prompt, whatever became of it. Raises MachineError."""
+        process = self._process
+        if process is not None and process.running:
+            try:
+                process.control.human(f"loadvm {SNAPSHOT}")
+                process.control.events.clear()
+                process.control.execute("cont")
+                self._fresh()
+                self._expect_answer()
+                self._change_disc()
+                return
+            except MachineError as error:
+                self._note(f"the machine is started anew: {error}")
+        self._end()
+        if not self._wake():
+            raise MachineError("the machine does not come back from its saved state")
+        self._on_disc = []
+
+    def _end(self) -> None:
+        process, self._process, self._console = self._process, None, None
+        if process is not None:
+            process.end()
+
+    def close(self) -> None:
+        """End it and remove what it left; its saved state stays in the cache. Safe to call twice."""
+        self._end()
+        if self._scratch is not None:
+            self._scratch.remove()
+            self._scratch = None

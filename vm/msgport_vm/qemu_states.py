@@ -1,0 +1,87 @@
+"""Machines saved at their first prompt, kept in the cache under a key of all that shaped them."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from msgport_vm.machine import MachineError
+
+KEPT = 6
+"""Saved machines of other keys that stay, newest first: one is some 100 MB."""
+
+DESCRIPTION = "state.json"
+
+
+def key_of(shape: Mapping[str, Any]) -> str:
+    """Give the key of a machine that is shaped by these JSON values."""
+    return hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest()[:20]
+
+
+def identity(file: Path) -> list[str | int]:
+    """What tells whether a file is still the same one: it is too large to be read each time."""
+    status = file.stat()
+    return [str(file.resolve()), status.st_size, status.st_mtime_ns, status.st_ino]
+
+
+class SavedStates:
+    """The saved machines in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        """Nothing is read or written yet."""
+        self._folder = folder
+
+    def fetch(self, key: str, destination: Path) -> dict[str, Any] | None:
+        """Copy a saved machine's files into a folder and give its description; None when there is none."""
+        place = self._folder / key
+        try:
+            description: dict[str, Any] = json.loads((place / DESCRIPTION).read_text(encoding="utf-8"))
+            for name in description["files"]:
+                shutil.copyfile(place / name, destination / name)
+            # The newest is the one used last.
+            os.utime(place)
+        except (OSError, ValueError, KeyError):
+            # None, half removed by another process, or damaged: all of it means to start from power-on.
+            return None
+        return description
+
+    def keep(self, key: str, files: Iterable[Path], description: Mapping[str, Any]) -> None:
+        """Save a machine under its key, in the place of what was there. Raises MachineError."""
+        files = list(files)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            aside = Path(tempfile.mkdtemp(prefix=".saving-", dir=self._folder))
+            try:
+                for file in files:
+                    shutil.copyfile(file, aside / file.name)
+                text = json.dumps({**description, "files": [file.name for file in files]}, indent=1)
+                (aside / DESCRIPTION).write_text(text, encoding="utf-8")
+                self.forget(key)
+                # Another process may have been faster; then its state is as good.
+                with contextlib.suppress(FileExistsError, NotADirectoryError):
+                    aside.rename(self._folder / key)
+            finally:
+                shutil.rmtree(aside, ignore_errors=True)
+            self._prune()
+        except OSError as error:
+            raise MachineError(f"cannot save the machine in {self._folder}: {error}") from error
+
+    def forget(self, key: str) -> None:
+        """Remove a saved machine, if it is there."""
+        shutil.rmtree(self._folder / key, ignore_errors=True)
+
+    def _prune(self) -> None:
+        states = sorted(
+            (folder for folder in self._folder.iterdir() if (folder / DESCRIPTION).exists()),
+            key=lambda folder: folder.stat().st_mtime,
+            reverse=True,
+        )
+        for folder in states[KEPT:]:
+            shutil.rmtree(folder, ignore_errors=True)
