@@ -5,6 +5,7 @@ pexpect does the reading and the matching. Nothing is thrown away: every charact
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 import time
@@ -22,6 +23,11 @@ SET_PROMPT = "PS1='msg''port# '"
 PROMPT = r"msgport# \Z"
 PROMPT_COMES = 1.0
 """Seconds that a prompt may take after a command's end; one that never comes (torn by kernel text) is not missed."""
+
+
+BURST = 32
+ECHO_COMES = 0.25
+"""Characters typed at once, and the seconds that their echo may take before the next; without echo it is a pause."""
 
 
 @dataclass(frozen=True)
@@ -94,11 +100,26 @@ class Console:
         self._said = (self._said + text)[-SCREEN:]
 
     def send(self, text: str) -> None:
-        """Type something; a console that is gone is found out by what it does not say."""
-        try:
-            self._connection.sendall(text.encode())
-        except OSError:
-            self.closed = True
+        """Type something, no faster than it is echoed: a serial driver's buffer is short, and what is over is lost.
+
+        A console that is gone is found out by what it does not say.
+        """
+        for at in range(0, len(text), BURST):
+            piece = text[at : at + BURST]
+            try:
+                self._connection.sendall(piece.encode())
+                if at + BURST < len(text):
+                    self._await_echo(len(piece))
+            except (OSError, pexpect.EOF):
+                self.closed = True
+                return
+
+    def _await_echo(self, length: int) -> None:
+        wanted = self.received + length
+        end = time.monotonic() + ECHO_COMES
+        while self.received < wanted and (left := end - time.monotonic()) > 0:
+            with contextlib.suppress(pexpect.TIMEOUT):
+                self._spawn.buffer += self._spawn.read_nonblocking(4096, left)
 
     def settle(self) -> str:
         """Hand on what follows a command's end, up to the next prompt: what is typed before it would mix with it."""

@@ -10,6 +10,8 @@ PAGE = 4096
 WINDOW = 2 << 20
 """Bytes from where the first module goes. A module is some 100 KB, and few are there at a time."""
 
+NOT_THERE = "Invalid addr"
+
 GAP = 32 * PAGE
 """Where so much is missing, there are no more modules. (Asking for each page takes time.)"""
 
@@ -28,9 +30,12 @@ def read_window(monitor: Monitor, aside: Path, address: int, size: int = WINDOW)
     while start + len(memory) < end and missing < GAP:
         at = start + len(memory)
         try:
-            monitor.execute("memsave", val=at, size=end - at, filename=str(aside))
+            # QEMU takes addresses as signed numbers.
+            monitor.execute("memsave", val=at - 2**64 if at >= 2**63 else at, size=end - at, filename=str(aside))
             refused = False
-        except RefusedError:
+        except RefusedError as error:
+            if NOT_THERE not in str(error):
+                raise
             refused = True
         # QEMU writes what it can read until it comes to a page that is not there.
         there = aside.read_bytes() if aside.exists() else b""
