@@ -23,9 +23,6 @@ from msgport.report.results import ResultsFolder
 from msgport.scenario.outcome import ANYTHING
 from msgport_vm.machine import BuildError, Facts, Machine
 
-NONCES = LOADS + 1
-"""Each variant of a run has so many to itself, so that no two loads share one."""
-
 
 @dataclass(frozen=True)
 class Order:
@@ -62,11 +59,11 @@ def run(
             builds = [
                 None
                 if unfit(models, facts)
-                else background.submit(_build, machine, facts, models, order, order.nonce + NONCES * place, results)
+                else background.submit(_build, machine, facts, models, order, order.nonce + LOADS * place, results)
                 for place, models in enumerate(variants)
             ]
             for place, (models, build) in enumerate(zip(variants, builds, strict=True)):
-                done.append(_run_one(machine, facts, models, order, order.nonce + NONCES * place, build, results))
+                done.append(_run_one(machine, facts, models, order, order.nonce + LOADS * place, build, results))
                 results.write(run_data(stamp, done, complete=False, ended="running"))
                 yield done[-1]
             ended = "done"

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import secrets
 import signal
 import sys
-from collections.abc import Sequence
+import threading
+import traceback
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
@@ -30,6 +33,12 @@ CONFORMS, VIOLATES, USAGE, INCONCLUSIVE = range(4)
 
 DEFAULT_SECONDS = 0.5
 
+UNLIMITED = 200
+"""Columns of a report that goes to no terminal."""
+
+PATIENCE = 5.0
+"""Seconds after which a user is told what takes so long."""
+
 
 class UsageError(Exception):
     """The command line asks for something that there is not; the message says what there is."""
@@ -38,8 +47,9 @@ class UsageError(Exception):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status (0 to 3, see README.md)."""
     options = _parser().parse_args(arguments)
-    # A harness that is told to stop leaves no machine behind: both signals unwind the stack.
-    signal.signal(signal.SIGTERM, _interrupt)
+    # A harness that is told to stop leaves no machine behind: as with Ctrl-C, the stack unwinds.
+    for told in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(told, _interrupt)
     try:
         status: int = options.command(options)
         sys.stdout.flush()
@@ -51,6 +61,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INCONCLUSIVE
     except KeyboardInterrupt:
         return _fail("interrupted", INCONCLUSIVE)
+    except Exception:
+        # Python's own status for this is 1, which would say that a kernel violates.
+        traceback.print_exc()
+        return _fail("this is a fault of msgport itself; nothing was judged", INCONCLUSIVE)
     return status
 
 
@@ -159,7 +173,17 @@ def _seconds(text: str) -> float:
 
 def _consulted(options: argparse.Namespace) -> list[Models]:
     """The chosen variants, each in order and explored; raises ScenarioError before anything is done."""
-    return [consult(variant) for variant in choose(options.scenarios, options.expression)]
+    explored: list[Models] = []
+    for variant in choose(options.scenarios, options.expression):
+        note = f"msgport: still exploring {variant.name}; it may be too large, Ctrl-C ends it"
+        patience = threading.Timer(PATIENCE, print, (note,), {"file": sys.stderr})
+        patience.daemon = True
+        patience.start()
+        try:
+            explored.append(consult(variant))
+        finally:
+            patience.cancel()
+    return explored
 
 
 def _explore(options: argparse.Namespace) -> int:
@@ -202,7 +226,6 @@ def _run(options: argparse.Namespace) -> int:
     from msgport.execution import Limits
     from msgport.report.data import exit_status
     from msgport.report.progress import RunProgress
-    from msgport.report.results import NAME as RESULTS
     from msgport.report.results import ResultsError
     from msgport_vm.machine import MachineError
     from msgport_vm.userland import UserlandMachine
@@ -230,9 +253,8 @@ def _run(options: argparse.Namespace) -> int:
             failure = f"the machine failed: {error}" + (f"\n{error.screen}" if error.screen else "")
         except ResultsError as error:
             failure = str(error)
-    if folder is not None:
-        data = json.loads((folder.path / RESULTS).read_text(encoding="utf-8"))
-        _show(done, data, folder.path, _ran_on(facts), options)
+    if folder is not None and folder.data is not None:
+        _show(done, folder.data, folder.path, _ran_on(facts), options)
     if failure:
         _fail(failure, INCONCLUSIVE)
         return VIOLATES if exit_status(done) == VIOLATES else INCONCLUSIVE
@@ -247,7 +269,7 @@ def _ran_on(facts: Facts) -> str:
 
 def _show(
     results: Sequence[VariantResult],
-    data: dict[str, Any],
+    data: Mapping[str, Any],
     folder: Path | None,
     machine: str,
     options: argparse.Namespace,
@@ -263,7 +285,9 @@ def _show(
         case "ktap":
             print("\n".join(ktap(results)))
         case _:
-            print_report(Console(highlight=False), results, folder, machine, verbose=options.verbose)
+            # A file or a pipe has no width to keep to; a table in it is for grep, too.
+            width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else UNLIMITED
+            print_report(Console(highlight=False, width=width), results, folder, machine, verbose=options.verbose)
 
 
 def _new_folder(named: Path | None) -> ResultsFolder:
@@ -272,7 +296,7 @@ def _new_folder(named: Path | None) -> ResultsFolder:
     try:
         return ResultsFolder.create(named) if named else ResultsFolder.create_in(Path("results"), datetime.now())
     except ResultsError as error:
-        raise UsageError(f"{error}; --results DIR names another place") from error
+        raise UsageError(f"{error}: name a new folder with --results DIR") from error
 
 
 def _check(options: argparse.Namespace) -> int:

@@ -7,7 +7,7 @@ loaded again; each load has its own nonce and seed, and their counts add up.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -19,8 +19,8 @@ from msgport.scenario.program import Variant
 from msgport.transcript import Load, Transcript, read
 from msgport_vm.machine import EventKind, Machine, UnloadRefusedError
 
-LOADS = 20
-"""Loads of one variant at most: each costs a new machine or a module's coming and going."""
+LOADS = 4096
+"""Loads of one variant at most, so that each variant of a run can have so many nonces to itself."""
 
 CERTAIN = 3
 """Loads that are enough where the models allow one outcome only, and it is a panic, a deadlock or what is said."""
@@ -176,8 +176,3 @@ def _steps(variant: Variant, memory: bytes, nonce: int, transcript: Transcript) 
         for thread, step in zip(variant.threads, steps.steps, strict=True)
         if 0 < step < FINISHED and (moves or panic.cpu in (None, thread.cpu))
     )
-
-
-def numbered(nonce: int, count: int) -> Iterator[int]:
-    """Nonces for that many variants, far enough apart for the loads of each."""
-    return iter(range(nonce, nonce + count * LOADS, LOADS))

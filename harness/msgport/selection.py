@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from pathlib import Path
 
-from msgport.scenario.library import SUFFIX, catalogue, find, load
+from msgport.scenario.library import SUFFIX, catalogue, load
 from msgport.scenario.program import Variant
 
 _TOKEN = re.compile(r"\s*(\(|\)|[^\s()]+)")
@@ -93,15 +95,20 @@ def choose(names: Sequence[str], expression: str | None) -> tuple[Variant, ...]:
 
 def _named(name: str) -> tuple[Variant, ...]:
     """The variants of one name on the command line."""
+    path = Path(name)
+    if path.suffix == SUFFIX or path.is_absolute() or path.is_file() or name.startswith("."):
+        try:
+            return load(path)
+        except OSError as error:
+            raise SelectionError(f"cannot read the scenario file {name}: {error.strerror}") from None
     scenario, slash, choices = name.partition("/")
-    whole = not slash or name.endswith(SUFFIX)
-    try:
-        variants = load(find(name if whole else scenario))
-    except LookupError as missing:
-        raise SelectionError(str(missing)) from None
-    except OSError as error:
-        raise SelectionError(f"{name}: {error.strerror}") from None
-    if whole:
+    known = {path.stem: path for path in catalogue()}
+    if scenario not in known:
+        near = get_close_matches(scenario, known)
+        hint = f"did you mean {' or '.join(near)}" if near else "`msgport claims` names them all"
+        raise SelectionError(f"no scenario {scenario} in the catalogue; {hint}")
+    variants = load(known[scenario])
+    if not slash:
         return variants
     for variant in variants:
         if variant.name == name:

@@ -94,9 +94,10 @@ def test_claims_prints_a_count_of_every_state(capsys: pytest.CaptureFixture[str]
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("two-sender", "did you mean 'two-senders'"),
+        ("two-sender", "did you mean two-senders"),
         ("two-senders/P=panic", "two-senders/P=spin"),
-        ("nowhere/else.msgport", "no scenario file"),
+        ("nowhere/else.msgport", "cannot read the scenario file"),
+        ("/etc", "cannot read the scenario file"),
     ],
 )
 def test_an_unknown_scenario_is_a_usage_error_that_names_what_there_is(

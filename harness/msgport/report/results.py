@@ -27,12 +27,16 @@ class ResultsFolder:
     def __init__(self, path: Path) -> None:
         """Use ``create`` or ``create_in``."""
         self.path = path
+        self.data: Mapping[str, Any] | None = None
+        """What ``results.json`` should hold by now, even where the disk had no room for it."""
 
     @classmethod
     def create(cls, path: Path) -> ResultsFolder:
         """Use the folder that the user named. Raises ResultsError when it holds results, or cannot be made."""
         if (path / NAME).exists():
-            raise ResultsError(f"{path} holds the results of another run; name a new folder")
+            raise ResultsError(f"{path} holds the results of another run")
+        if path.exists() and not path.is_dir():
+            raise ResultsError(f"cannot write results to {path}: it is not a folder")
         with _telling(path):
             path.mkdir(parents=True, exist_ok=True)
         folder = cls(path)
@@ -61,6 +65,7 @@ class ResultsFolder:
 
     def write(self, data: Mapping[str, Any]) -> None:
         """Write ``results.json`` as ``run_data`` made it, in place of what the same run wrote before."""
+        self.data = data
         self._write(self.path / NAME, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
 
     def folder_of(self, variant: str) -> Path:
