@@ -402,6 +402,13 @@ def test_priority_messages_and_replies_are_taken_first() -> None:
     assert kernel(text) == ["b c b a done"]
 
 
+def test_a_queue_is_observed_first_to_be_taken_first() -> None:
+    text = """observe: queue P
+    { port P spin; msg a reply P; msg b reply P flags PRIORITY; msg c reply P; msg d reply P flags PRIORITY }
+     T0 ; sendmsg P a ; sendmsg P b ; sendmsg P c ; sendmsg P d ;"""
+    assert kernel(text) == ["b+d+a+c done"]
+
+
 # Who may take, and what a wait does.
 
 

@@ -66,6 +66,14 @@ def test_priority_against_others_is_open_and_first_come_first_served_among_its_l
     assert kernel(text) == ["b c a done"]
 
 
+@pytest.mark.parametrize(("flags", "queue"), [("", "a+b"), ("flags PRIORITY", "*")])
+def test_a_queues_order_is_open_where_priority_messages_meet_others(flags: str, queue: str) -> None:
+    text = f"""observe: queue P
+    {{ port P spin; msg a reply P; msg b reply P {flags} }}
+     T0 ; sendmsg P a ; sendmsg P b ;"""
+    assert manual(text) == [f"{queue} done"]
+
+
 DEVIATING = {
     "initmsg-assigns-flags": """{ msg a raw }
      T0 ; initmsg a T0.port USER0 ; initmsg a T0.port USER1 ; r0 = flags a ;""",

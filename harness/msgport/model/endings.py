@@ -9,8 +9,9 @@ from typing import Any
 
 from msgport.model.calls import shown
 from msgport.model.machine import UNDEFINED, UNOWNED, Machine
+from msgport.model.queues import by_class
 from msgport.model.state import DEAD, State
-from msgport.scenario.outcome import ANYTHING, Outcome
+from msgport.scenario.outcome import ANY, ANYTHING, Outcome
 from msgport.scenario.program import Observable, Position
 from msgport.scenario.statements import STATEMENTS
 
@@ -37,7 +38,7 @@ class Endings:
         self.k = k
         self._values = [self._value(observable) for observable in k.variant.observables]
         if k.layout.said is not None:
-            self._values.append((k.layout.said, lambda lines: " / ".join(lines) or "none"))
+            self._values.append(_at(k.layout.said, lambda lines: " / ".join(lines) or "none"))
 
     def __call__(self, state: State) -> list[Ending]:
         """Give the endings of a state in which nothing can step.
@@ -68,9 +69,9 @@ class Endings:
         return deaths or [Outcome("deadlock@" + "+".join(asleep) if asleep else "done", self._observe(state))]
 
     def _observe(self, state: State) -> tuple[str, ...]:
-        return tuple([write(state[place]) for place, write in self._values])
+        return tuple([write(state) for write in self._values])
 
-    def _value(self, observable: Observable) -> tuple[int, Callable[[Any], str]]:
+    def _value(self, observable: Observable) -> Callable[[State], str]:
         k, subject = self.k, observable.subject
         layout, variant = k.layout, k.variant
         names = [*(message.name for message in variant.messages), "null"]  # NULL is -1
@@ -81,18 +82,28 @@ class Endings:
                 op = next(s.op for s in variant.threads[t].body if s.register == register)
                 place = layout.registers[t][register]
                 if STATEMENTS[op].result == "message":
-                    return place, lambda value: "-" if value is None else names[value]
-                return place, lambda value: "-" if value is None else str(value)
+                    return _at(place, lambda value: "-" if value is None else names[value])
+                return _at(place, lambda value: "-" if value is None else str(value))
             case "error":
-                return layout.error[layout.messages[subject]], str
+                return _at(layout.error[layout.messages[subject]], str)
             case "flags":
-                return layout.flags[layout.messages[subject]], partial(shown, definite=k.semantics.definite)
+                return _at(layout.flags[layout.messages[subject]], partial(shown, definite=k.semantics.definite))
             case "queue":
-                place = layout.queue[layout.ports[subject]]
-                return place, lambda queue: "+".join([names[message] for message in queue]) or "empty"
+                return partial(self._queued, layout.ports[subject], names)
             case "calls":
-                return layout.calls[subject], str
+                return _at(layout.calls[subject], str)
         raise ValueError(f"an observable of kind {observable.kind}")
+
+    def _queued(self, port: int, names: list[str], state: State) -> str:
+        """Write down a queue, first to be taken first; ANY where the order of its two classes is open."""
+        urgent, others = by_class(self.k, state, port)
+        if urgent and others and not self.k.semantics.priority_first:
+            return ANY
+        return "+".join([names[message] for message in urgent + others]) or "empty"
+
+
+def _at(place: int, write: Callable[[Any], str]) -> Callable[[State], str]:
+    return lambda state: write(state[place])
 
 
 def _death(how: str, step: str) -> Outcome:

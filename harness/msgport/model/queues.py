@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgport.manual.api import FLAGS
 from msgport.model.machine import BLOCKED, DONE, QUEUED, REPLY, SYNC, UNDEFINED, EndError, Machine, Next
-from msgport.model.state import INTRANSIT, Work
+from msgport.model.state import INTRANSIT, State, Work
 
 PRIORITY = FLAGS["PRIORITY"]
 
@@ -43,11 +43,17 @@ def choices(k: Machine, w: Work, port: int) -> tuple[int, ...]:
     if not k.priorities:
         return queue[:1]
     k.reads |= k.objects.tail[port]
-    urgent = [message for message in queue if w[layout.flags[message]] & PRIORITY]
+    urgent, others = by_class(k, w, port)
     if k.semantics.priority_first:
-        return tuple(urgent[:1]) or queue[:1]
-    others = [message for message in queue if not w[layout.flags[message]] & PRIORITY]
+        return tuple((urgent + others)[:1])
     return tuple(urgent[:1] + others[:1])
+
+
+def by_class(k: Machine, w: Work | State, port: int) -> tuple[list[int], list[int]]:
+    """Split a port's queue into its PRIORITY messages and the others, each in the order of arrival."""
+    flags, queue = k.layout.flags, w[k.layout.queue[port]]
+    urgent = [message for message in queue if w[flags[message]] & PRIORITY]
+    return urgent, [message for message in queue if not w[flags[message]] & PRIORITY]
 
 
 def dequeue(k: Machine, w: Work, port: int, message: int) -> None:
