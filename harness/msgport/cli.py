@@ -23,6 +23,7 @@ from msgport.check.models import Models, consult
 from msgport.manual.api import Era
 from msgport.scenario.source import ScenarioError
 from msgport.selection import SelectionError, choose
+from msgport.targets import GUEST_SECONDS, TARGETS, Target, TargetError
 
 if TYPE_CHECKING:
     from msgport.report.data import VariantResult
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from msgport_vm.machine import Facts
 
 CONFORMS, VIOLATES, USAGE, INCONCLUSIVE = range(4)
-
-DEFAULT_SECONDS = 0.5
 
 UNLIMITED = 200
 """Columns of a report that goes to no terminal."""
@@ -53,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         status: int = options.command(options)
         sys.stdout.flush()
-    except (ScenarioError, SelectionError, UsageError) as error:
+    except (ScenarioError, SelectionError, TargetError, UsageError) as error:
         return _fail(str(error), USAGE)
     except BrokenPipeError:
         # Whoever read our output went away (`| head`): nobody is left to tell.
@@ -88,14 +87,22 @@ def _parser() -> argparse.ArgumentParser:
 
     run = commands.add_parser("run", help="run scenarios on a machine and judge what they did")
     _add_scenarios(run, "*")
-    run.add_argument("--target", choices=["userland"], default="userland", help="the machine (default: userland)")
+    run.add_argument("--target", default="userland", metavar="TARGET", help=f"{', '.join(TARGETS)} (default: userland)")
     run.add_argument("--cpus", type=_positive, default=4, metavar="N", help="virtual CPUs (default: 4)")
     run.add_argument(
         "--userland", type=Path, metavar="DIR", help="a changed copy of vm/userland: try your own lwkt_msgport.c"
     )
+    qemu = run.add_argument_group("for --target qemu")
+    qemu.add_argument("--image", type=Path, metavar="FILE", help="a DragonFly ISO, .img or qcow2; never written to")
+    qemu.add_argument("--kernel", type=Path, metavar="FILE", help="a multiboot kernel that QEMU boots itself")
+    qemu.add_argument("--sysdir", type=Path, metavar="DIR", help="sys of the kernel's source: modules are built here")
+    qemu.add_argument("--memory", type=_positive, default=1024, metavar="MB", help="default: 1024")
+    qemu.add_argument("--accel", default="auto", metavar="NAME", help="kvm, tcg, ... (default: what works here)")
+    qemu.add_argument("--bus", choices=["ahci", "virtio"], default="ahci", help="how its disks are attached")
+    run.add_argument("--allow-panic", action="store_true", help="over ssh: the machine may be crashed and rebooted")
     limit = run.add_mutually_exclusive_group()
     limit.add_argument(
-        "--time", type=_seconds, default=DEFAULT_SECONDS, metavar="S", help="seconds a variant (default: 0.5)"
+        "--time", type=_seconds, metavar="S", help="seconds a variant (default: 0.5; on a real kernel 0.25)"
     )
     limit.add_argument("--iterations", type=_positive, default=0, metavar="N", help="executions a variant")
     run.add_argument("--seed", type=_seed, default=1, metavar="N", help="seed of the random delays (default: 1)")
@@ -207,7 +214,7 @@ def _generate(options: argparse.Namespace) -> int:
     from msgport.report.results import safe_name
 
     for models in _consulted(options):
-        module = module_of(models, Limits(DEFAULT_SECONDS), _fresh_nonce(), options.seed, Era(options.era))
+        module = module_of(models, Limits(GUEST_SECONDS), _fresh_nonce(), options.seed, Era(options.era))
         directory = options.out / safe_name(models.variant.name)
         try:
             write(module, directory)
@@ -228,25 +235,23 @@ def _run(options: argparse.Namespace) -> int:
     from msgport.report.progress import RunProgress
     from msgport.report.results import ResultsError
     from msgport_vm.machine import MachineError
-    from msgport_vm.userland import UserlandMachine
 
     variants = _consulted(options)
-    limits = Limits(0 if options.iterations else options.time, options.iterations)
+    target = _target(options)
+    limits = Limits(0 if options.iterations else options.time or target.seconds, options.iterations)
     order = Order(limits, options.seed, _fresh_nonce(), options.judge, options.require_seen)
     done: list[VariantResult] = []
     folder: ResultsFolder | None = None
     failure = ""
-    with (
-        UserlandMachine(cpus=options.cpus, sources=options.userland) as machine,
-        RunProgress([models.variant.name for models in variants]) as progress,
-    ):
+    with RunProgress([models.variant.name for models in variants]) as progress:
         try:
-            facts = machine.boot()
-            folder = _new_folder(options.results)
-            progress.booted(_ran_on(facts))
-            for result in run(machine, facts, variants, order, folder):
-                done.append(result)
-                progress.judged(result)
+            with target.machine(progress.note) as machine:
+                facts = machine.boot()
+                folder = _new_folder(options.results)
+                progress.booted(_ran_on(facts))
+                for result in run(machine, facts, variants, order, folder):
+                    done.append(result)
+                    progress.judged(result)
         except KeyboardInterrupt:
             failure = f"interrupted after {len(done)} of {len(variants)} variants; what was judged is kept"
         except MachineError as error:
@@ -259,6 +264,21 @@ def _run(options: argparse.Namespace) -> int:
         _fail(failure, INCONCLUSIVE)
         return VIOLATES if exit_status(done) == VIOLATES else INCONCLUSIVE
     return exit_status(done)
+
+
+def _target(options: argparse.Namespace) -> Target:
+    return Target(
+        options.target,
+        options.cpus,
+        userland=options.userland,
+        image=options.image,
+        kernel=options.kernel,
+        sysdir=options.sysdir,
+        memory=options.memory,
+        accelerator=options.accel,
+        bus=options.bus,
+        allow_panic=options.allow_panic,
+    )
 
 
 def _ran_on(facts: Facts) -> str:

@@ -39,9 +39,13 @@ class RunProgress:
         """Stop, and clear what is live."""
         self._bar.stop()
 
+    def note(self, text: str) -> None:
+        """Tell something that a user would wonder about: what takes long, what is not as expected."""
+        self._console.print(text, markup=False, soft_wrap=True)
+
     def booted(self, machine: str) -> None:
         """Tell which machine it is."""
-        self._console.print(machine, markup=False)
+        self.note(machine)
         self._bar.update(self._task, description=self._running())
 
     def _running(self) -> str:
