@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable, Mapping
 
 from msgport_vm.console import SET_PROMPT, Console
+from msgport_vm.debugger import DEBUGGER, REBOOT
+from msgport_vm.dragonfly import death
 from msgport_vm.machine import MachineError
-from msgport_vm.signs import DEBUGGER, REBOOT, death
 
 COUNTDOWN, LOADER, LOGIN, PASSWORD, SINGLE_USER, ROOT, MOUNTROOT, DDB, REBOOTS = range(9)
 PROMPTS = {
@@ -26,6 +27,8 @@ PATTERNS = [PROMPTS[number] for number in range(len(PROMPTS))]
 
 SLICE = 0.5
 ATTEMPTS = 3
+EXEC_PATIENCE = 3.0
+"""Seconds until something is typed all the same: a shell may come up with a prompt of another kind."""
 SHELL_PATIENCE = 30.0
 
 _SPINNER = re.compile(r"[|/\\\-\s\x08]+")
@@ -110,6 +113,11 @@ def reach_shell(
 def _obeys(console: Console, said: list[str]) -> bool:
     """Tell whether what looks like a prompt is a root shell's, and make that shell sh(1)."""
     console.send("exec /bin/sh\r")
+    end = time.monotonic() + EXEC_PATIENCE
+    while (left := end - time.monotonic()) > 0 and (heard := console.hear([PROMPTS[ROOT]], left)) is not None:
+        said.append(heard.text)
+        if heard.which == 0:
+            break
     done = console.ask(SET_PROMPT)
     end = time.monotonic() + SHELL_PATIENCE
     while (left := end - time.monotonic()) > 0:

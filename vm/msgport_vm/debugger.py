@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from msgport_vm.console import Console
-from msgport_vm.signs import DEBUGGER, MORE
+
+DEBUGGER = r"db> \Z"
+MORE = r"--More--[\r\x08 ]*\Z"
+REBOOT = r"Automatic reboot in \d+ seconds"
+"""What a kernel without a debugger says instead of the prompt."""
 
 QUESTIONS = ("trace", "ps")
 SILENCE = 5.0

@@ -6,10 +6,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-SOURCE = Path(__file__).parent / "probe" / "msgport_probe.c"
+from msgport_vm.dragonfly import era_of
 
-ERAS = ((400000, "E"), (300600, "D"), (300400, "C"), (300200, "B"), (0, "A"))
-"""The first ``__DragonFly_version`` of each API of the message ports, newest first."""
+SOURCE = Path(__file__).parent / "probe" / "msgport_probe.c"
 
 _NUMBERS = re.compile(
     r"msgport-probe: osreldate=(?P<osreldate>\d+) ncpus=(?P<cpus>\d+) invariants=(?P<invariants>-?[01]) "
@@ -34,7 +33,7 @@ class Kernel:
     @property
     def era(self) -> str:
         """Which API of the message ports it has, A to E."""
-        return next(era for first, era in ERAS if self.osreldate >= first)
+        return era_of(self.osreldate)
 
 
 def read_probe(text: str) -> Kernel | None:

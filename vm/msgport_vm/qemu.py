@@ -15,8 +15,9 @@ from threading import Lock
 
 from msgport_vm.boot_dialogue import reach_shell
 from msgport_vm.console import Console, Heard
-from msgport_vm.debugger import question
+from msgport_vm.debugger import DEBUGGER, REBOOT, question
 from msgport_vm.disc import write_disc
+from msgport_vm.dragonfly import death, failed_handler
 from msgport_vm.guest_probe import SOURCE, Kernel, read_probe
 from msgport_vm.hostbuild import HostBuilder
 from msgport_vm.machine import Event, EventKind, Facts, MachineError, UnloadRefusedError
@@ -27,7 +28,6 @@ from msgport_vm.qemu_process import Program, QemuProcess, create_overlay, host_c
 from msgport_vm.qemu_states import SavedStates, key_of
 from msgport_vm.qmp import Monitor, RefusedError
 from msgport_vm.scratch import Scratch
-from msgport_vm.signs import DEBUGGER, LOAD_HANDLER_FAILED, REBOOT, death
 from msgport_vm.userland import Toolchain, default_cache, find_compiler
 
 SNAPSHOT = "prompt"
@@ -292,9 +292,9 @@ class QemuMachine:
             yield ended
             return
         status, said = ended
-        failed = LOAD_HANDLER_FAILED.search(said)
+        failed = failed_handler(said)
         if status != 0 or failed:
-            yield Event(EventKind.LOAD_FAILED, failed[0] if failed else said)
+            yield Event(EventKind.LOAD_FAILED, failed or said)
         else:
             yield Event(EventKind.LOADED)
 

@@ -1,0 +1,62 @@
+"""Saved machines are found by all that shaped them, and by nothing else."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from msgport_vm.qemu_states import KEPT, SavedStates, identity, key_of
+
+
+def saved(tmp_path: Path, key: str, content: bytes = b"memory") -> SavedStates:
+    states = SavedStates(tmp_path / "states")
+    file = tmp_path / "state.qcow2"
+    file.write_bytes(content)
+    states.keep(key, [file], {"kernel": "K"})
+    return states
+
+
+def test_a_saved_machine_comes_back_with_its_description(tmp_path: Path) -> None:
+    states = saved(tmp_path, "key")
+    there = tmp_path / "there"
+    there.mkdir()
+    state = states.fetch("key", there)
+    assert state is not None and state["kernel"] == "K"
+    assert (there / "state.qcow2").read_bytes() == b"memory"
+
+
+def test_another_key_finds_nothing(tmp_path: Path) -> None:
+    assert saved(tmp_path, "key").fetch("other", tmp_path) is None
+
+
+def test_a_damaged_one_is_none(tmp_path: Path) -> None:
+    states = saved(tmp_path, "key")
+    (tmp_path / "states" / "key" / "state.qcow2").unlink()
+    assert states.fetch("key", tmp_path) is None
+
+
+def test_a_newer_one_takes_the_place_of_an_older(tmp_path: Path) -> None:
+    saved(tmp_path, "key")
+    states = saved(tmp_path, "key", b"newer")
+    assert states.fetch("key", tmp_path) is not None
+    assert (tmp_path / "state.qcow2").read_bytes() == b"newer"
+
+
+def test_only_those_used_last_are_kept_and_nothing_half_done(tmp_path: Path) -> None:
+    for number in range(KEPT + 2):
+        saved(tmp_path, f"key{number}")
+        os.utime(tmp_path / "states" / f"key{number}", (number, number))
+    states = saved(tmp_path, "last")
+    names = {folder.name for folder in (tmp_path / "states").iterdir()}
+    assert names == {"last", *(f"key{number}" for number in range(3, KEPT + 2))}
+    assert states.fetch("key0", tmp_path) is None
+
+
+def test_a_file_that_changed_is_another(tmp_path: Path) -> None:
+    file = tmp_path / "image"
+    file.write_bytes(b"one")
+    before = key_of({"image": identity(file), "cpus": 2})
+    assert before == key_of({"cpus": 2, "image": identity(file)})
+    assert before != key_of({"image": identity(file), "cpus": 4})
+    file.write_bytes(b"three")
+    assert before != key_of({"image": identity(file), "cpus": 2})
