@@ -19,6 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from msgport import machine_commands
 from msgport.check.models import Models, consult
 from msgport.manual.api import Era
 from msgport.scenario.source import ScenarioError
@@ -60,6 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INCONCLUSIVE
     except KeyboardInterrupt:
         return _fail("interrupted", INCONCLUSIVE)
+    except ModuleNotFoundError as missing:
+        return _fail(f"this needs the Python package {missing.name}: pip install 'msgport[vm]'", INCONCLUSIVE)
     except Exception:
         # Python's own status for this is 1, which would say that a kernel violates.
         traceback.print_exc()
@@ -138,6 +141,8 @@ def _parser() -> argparse.ArgumentParser:
     claims = commands.add_parser("claims", help="which statement of the manual is exercised by which scenario")
     _add_format(claims, "text", "json")
     claims.set_defaults(command=_claims)
+
+    machine_commands.add(commands)
     return parser
 
 

@@ -46,8 +46,8 @@ class Target:
     def machine(self, note: Callable[[str], None]) -> AbstractContextManager[Machine]:
         """Make the machine; nothing is started before its boot(). ``note`` is told what takes long.
 
-        Raises TargetError when the target is unknown, something it needs is not given, or a Python package it needs
-        is not installed.
+        Raises TargetError when the target is unknown or something it needs is not given, and ImportError when a Python
+        package that only this target needs is not installed.
         """
         try:
             if self.name == "userland":
@@ -56,10 +56,6 @@ class Target:
                 return self._qemu(note)
             if self.name.startswith(SSH):
                 return self._ssh()
-        except ImportError as missing:
-            raise TargetError(
-                f"the target {self.name} needs the Python package {missing.name}: pip install 'msgport[vm]'"
-            ) from missing
         except ValueError as error:
             raise TargetError(str(error)) from error
         raise TargetError(f"no target {self.name}; there are {', '.join(TARGETS)}")

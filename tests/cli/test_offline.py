@@ -121,7 +121,7 @@ def test_an_expression_chooses_by_name_and_claim(capsys: pytest.CaptureFixture[s
     ]
 
 
-@pytest.mark.parametrize("arguments", [["--cpus", "0"], ["--time", "-1"], ["--seed", "x"], ["--target", "moon"]])
+@pytest.mark.parametrize("arguments", [["--cpus", "0"], ["--time", "-1"], ["--seed", "x"], ["--judge", "moon"]])
 def test_a_bad_option_is_a_usage_error(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["run", *arguments])

@@ -1,0 +1,67 @@
+"""The commands about machines, and the choice of one."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from msgport.cli import main
+
+
+def test_doctor_tells_of_every_target(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--format", "json"]) == 0
+    findings = json.loads(capsys.readouterr().out)["findings"]
+    assert {"userland", "qemu", "vagrant", "ssh"} <= {finding["target"] for finding in findings}
+    assert all(finding["fix"] for finding in findings if finding["state"] == "missing")
+
+
+def test_image_list_names_the_releases(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["image", "list"]) == 0
+    assert any(line.split()[:2] == ["6.4.2", "iso"] for line in capsys.readouterr().out.splitlines())
+
+
+def test_a_file_that_is_no_image_is_told_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "x.iso").write_bytes(b"no image")
+    assert main(["image", "verify", str(tmp_path / "x.iso")]) == 2
+    assert "none of the images" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--target", "moon"], "no target moon"),
+        (["--target", "qemu"], "--sysdir"),
+        (["--target", "qemu", "--sysdir", "."], "--image"),
+        (["--target", "ssh://"], "ssh://"),
+    ],
+)
+def test_a_target_that_lacks_something_is_a_usage_error(
+    arguments: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", "say", "--results", str(tmp_path / "r"), *arguments]) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_python_package_that_is_missing_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for module in [name for name in sys.modules if name.startswith(("paramiko", "msgport_vm.ssh", "msgport_vm.conn"))]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, "paramiko", None)
+    assert main(["run", "say", "--target", "ssh://root@localhost", "--results", str(tmp_path / "r")]) == 3
+    assert "paramiko" in capsys.readouterr().err
+
+
+def test_a_fault_of_the_harness_is_never_taken_for_a_violation(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fault(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("msgport.cli.choose", fault)
+    assert main(["explore", "say"]) == 3
+    assert "fault of msgport itself" in capsys.readouterr().err
