@@ -1,0 +1,1 @@
+"""A guest for tests of the machines: see ``image`` for what it is and how it is made."""
