@@ -7,11 +7,17 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from msgport.check.observed import StaleTranscriptError
+from msgport.check.verdict import Kind
+from msgport.offline import UnknownTranscriptError, judge_transcript
+from msgport.scenario.canonical import content_hash
 from msgport.scenario.outcome import Outcome
+from msgport.selection import choose
 from msgport.transcript import read
 from tests.transcript.writer import two_outcomes
 
-LOADS = (two_outcomes(1), two_outcomes(2, 30, 4))
+(VARIANT,) = choose(["two-senders/P=spin"], None)
+LOADS = (two_outcomes(1, content=content_hash(VARIANT)), two_outcomes(2, 30, 4, content_hash(VARIANT)))
 LINES = tuple(line for load in LOADS for line in load.lines)
 TRUE = {
     1: Counter({Outcome("done", ("a", "b", "c")): 900, Outcome("done", ("c", "a", "b")): 100}),
@@ -75,6 +81,24 @@ def test_a_mutated_transcript_tells_the_same_or_says_that_something_is_lost(chan
             assert load.problems or load.panic
             # What is told of an incomplete load is still true.
             assert all(TRUE[load.nonce][outcome] >= count for outcome, count in counted.items())
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(st.lists(mutations, min_size=1, max_size=4))
+def test_a_mutated_transcript_passes_only_with_what_whole_loads_told(changes: list[tuple[object, ...]]) -> None:
+    lines = list(LINES)
+    for change in changes:
+        lines = mutate(lines, change)
+    try:
+        results = judge_transcript("\n".join(lines), [VARIANT], "both")
+    except (UnknownTranscriptError, StaleTranscriptError):
+        return
+    (result,) = results
+    if result.verdict.kind is Kind.CONFORMS:
+        # A load of which no record is left was never there; half of one is no pass.
+        assert Counter({row.outcome: row.count for row in result.verdict.rows}) in (TRUE[1], TRUE[2], TRUE[1] + TRUE[2])
+    else:
+        assert result.verdict.kind is Kind.INCONCLUSIVE
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)

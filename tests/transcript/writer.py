@@ -30,8 +30,8 @@ class Writer:
         return "".join(line + "\n" for line in self.lines)
 
 
-def two_outcomes(nonce: int = 0x5EED, first: int = 900, second: int = 100) -> Writer:
-    writer = Writer(nonce).begin()
+def two_outcomes(nonce: int = 0x5EED, first: int = 900, second: int = 100, content: str = "0123456789abcdef") -> Writer:
+    writer = Writer(nonce).begin(content=content)
     writer.add("new", k=0, i=0, v="a,b,c", e="done")
     writer.add("new", k=1, i=17, v="c,a,b", e="done")
     writer.add("out", k=0, n=first)
