@@ -34,6 +34,8 @@ event(module_t mod __unused, int type, void *arg __unused)
 	if (number < 0 || number >= (int)nitems(cases))
 		return (EINVAL);
 	cases[number].func();
+	/* What an IPI's function did is seen before it has left this module. */
+	lwkt_synchronize_ipiqs("end");
 	kprintf("case %s: %d checks\\n", cases[number].name, checks);
 	return (0);
 }}

@@ -25,5 +25,6 @@ void	ul_unlock(int *);
 void	ul_timeout_add(globaldata_t, thread_t, int);
 void	ul_timeout_remove(globaldata_t, thread_t);
 void	ul_timeouts_expire(globaldata_t);
+void	ul_look_at_clock(globaldata_t);		/* now and then, not always */
 
 #endif

@@ -154,6 +154,19 @@ zsleep(const volatile void *ident, struct lwkt_serialize *slz, int flags,
 	return (error);
 }
 
+/*
+ * On the sleeper's own CPU only: were the flag taken off by another, the
+ * sleeper could go on, even exit, before that CPU has scheduled it.
+ */
+static void
+awaken(void *arg)
+{
+	thread_t td = arg;
+
+	td->td_flags &= ~TDF_TSLEEP_DESCHEDULED;
+	ul_enqueue(td);
+}
+
 static void
 wake(const volatile void *ident, int most, int mycpu_only)
 {
@@ -180,8 +193,10 @@ wake(const volatile void *ident, int most, int mycpu_only)
 	}
 	unlock_bucket(bucket);
 	TAILQ_FOREACH_MUTABLE(td, &woken, td_sleepq, next) {
-		td->td_flags &= ~TDF_TSLEEP_DESCHEDULED;
-		lwkt_schedule(td);
+		if (td->td_gd == mycpu)
+			awaken(td);
+		else
+			lwkt_send_ipiq(td->td_gd, awaken, td);
 	}
 	crit_exit();
 }
@@ -251,5 +266,17 @@ ul_timeouts_expire(globaldata_t gd)
 		/* If not, a wakeup was first and schedules it. */
 		if (removed)
 			ul_enqueue(td);
+	}
+}
+
+void
+ul_look_at_clock(globaldata_t gd)
+{
+	thread_t td = curthread;
+
+	if (!TAILQ_EMPTY(&gd->gd_timeoutq) && ++gd->gd_polls % 64 == 0) {
+		++td->td_critcount;
+		ul_timeouts_expire(gd);
+		--td->td_critcount;
 	}
 }

@@ -23,6 +23,7 @@ struct fifo {
 	_Atomic u_int	rindex __cachealign; /* the target's: taken */
 	_Atomic u_int	xindex;		/* the target's: done */
 	_Atomic u_int	drain;		/* the source waits for this level */
+	int		taking;		/* the target's: how deep it is nested */
 	struct ipi	slot[MAXCPUFIFO];
 };
 
@@ -77,6 +78,7 @@ take(globaldata_t gd, struct fifo *fifo, u_int leave)
 
 	windex = __atomic_load_n((u_int *)&fifo->windex, __ATOMIC_ACQUIRE);
 	++gd->gd_intr_nesting_level;
+	++fifo->taking;
 	/* A handler that sends may nest and take some itself. */
 	while ((int)(windex - (rindex = fifo->rindex)) > (int)leave) {
 		ipi = fifo->slot[rindex & MAXCPUFIFO_MASK];
@@ -92,8 +94,11 @@ take(globaldata_t gd, struct fifo *fifo, u_int leave)
 			ipi.func.three(ipi.arg1, ipi.arg2, NULL);
 			break;
 		}
-		fifo->xindex = fifo->rindex;
+		/* Of nested ones only the outermost knows all before done. */
+		if (fifo->taking == 1)
+			fifo->xindex = fifo->rindex;
 	}
+	--fifo->taking;
 	--gd->gd_intr_nesting_level;
 }
 
@@ -114,7 +119,9 @@ ul_deliver(globaldata_t gd)
 	KKASSERT(curthread->td_critcount > 0);
 	++gd->gd_processing_ipiq;
 	while (gd->gd_reqflags != 0) {
-		gd->gd_reqflags = 0;
+		/* An exchange: it sees the FIFO of whoever raised the flag. */
+		__atomic_exchange_n((u_int *)&gd->gd_reqflags, 0,
+		    __ATOMIC_SEQ_CST);
 		for (n = 0; n <= ncpus; ++n) {
 			fifo = fifo_of(n, (int)gd->gd_cpuid);
 			while (pending(fifo))
@@ -280,11 +287,7 @@ splz(void)
 		ul_deliver(gd);
 		--td->td_critcount;
 	}
-	if (!TAILQ_EMPTY(&gd->gd_timeoutq) && ++gd->gd_polls % 64 == 0) {
-		++td->td_critcount;
-		ul_timeouts_expire(gd);
-		--td->td_critcount;
-	}
+	ul_look_at_clock(gd);
 }
 
 void

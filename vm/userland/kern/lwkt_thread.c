@@ -50,6 +50,7 @@ idle(globaldata_t gd)
 	while (TAILQ_EMPTY(&gd->gd_tdrunq)) {
 		if (gd->gd_reqflags != 0) {
 			ul_deliver(gd);
+			ul_look_at_clock(gd);
 			spins = 0;
 			continue;
 		}
@@ -138,7 +139,8 @@ lwkt_switch(void)
 void
 ul_enqueue(thread_t td)
 {
-	if (td->td_flags & TDF_RUNQ)
+	/* One on its way here is let in by arrive(), when it has left. */
+	if (td->td_flags & (TDF_RUNQ | TDF_MIGRATING))
 		return;
 	td->td_flags |= TDF_RUNQ;
 	TAILQ_INSERT_TAIL(&td->td_gd->gd_tdrunq, td, td_threadq);

@@ -40,7 +40,6 @@ struct thread {
 	_Atomic int	td_refs;
 	char		td_comm[MAXCOMLEN + 1];
 	/* Of this machine alone. */
-	int		td_ul_asleep;	/* wakeup() has to schedule it */
 	unsigned long long td_ul_deadline; /* of tsleep, ns; 0 for none */
 	struct ul_sem	*td_ul_sem;	/* posted when it is given the CPU */
 	void		(*td_ul_func)(void *);
