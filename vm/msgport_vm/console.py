@@ -54,17 +54,23 @@ class Console:
         self._consumed = 0
         self._said = ""
         self._number = 0
+        self._last = ""
         self.closed = False
 
     @property
     def received(self) -> int:
         """How many characters came until now, those not yet handed on included."""
-        return self._consumed + len(self._spawn.buffer)
+        return self._consumed + len(self._waiting)
 
     @property
     def screen(self) -> str:
         """What was said last."""
-        return (self._said + self._spawn.buffer)[-SCREEN:]
+        return (self._said + self._waiting)[-SCREEN:]
+
+    @property
+    def _waiting(self) -> str:
+        """What came and was not handed on."""
+        return self._last + str(self._spawn.buffer)
 
     def hear(self, patterns: Sequence[str], seconds: float) -> Heard | None:
         r"""Wait for a whole line or for one of the patterns; None when neither came in that many seconds.
@@ -77,11 +83,12 @@ class Console:
         except pexpect.TIMEOUT:
             return None
         except (pexpect.EOF, OSError):
-            self.closed = True
+            self._end()
             return None
-        before, match = self._spawn.before, self._spawn.match
-        assert isinstance(before, str) and isinstance(match, re.Match)
-        text = before + match[0]
+        # Every pattern begins at the start of what waits: nothing comes before it.
+        match = self._spawn.match
+        assert isinstance(match, re.Match)
+        text = match[0]
         self._hand_on(text)
         if which == len(wanted):
             return Heard(text)
@@ -89,11 +96,18 @@ class Console:
 
     def flush(self) -> str:
         """Hand on what came and is no whole line."""
-        text = self._spawn.buffer
-        assert isinstance(text, str)
-        self._spawn.buffer = ""
+        text, self._last = self._last, ""
+        with contextlib.suppress(pexpect.TIMEOUT, pexpect.EOF, OSError):
+            self._spawn.expect(r"[\s\S]+", timeout=0)
+            text += str(self._spawn.after)
         self._hand_on(text)
         return text
+
+    def _end(self) -> None:
+        """Keep what pexpect lays aside at the end of a stream."""
+        if not self.closed:
+            self.closed = True
+            self._last = str(self._spawn.before or "")
 
     def _hand_on(self, text: str) -> None:
         self._consumed += len(text)
@@ -110,16 +124,14 @@ class Console:
                 self._connection.sendall(piece.encode())
                 if at + BURST < len(text):
                     self._await_echo(len(piece))
-            except (OSError, pexpect.EOF):
-                self.closed = True
+            except (pexpect.EOF, OSError):
+                self._end()
                 return
 
     def _await_echo(self, length: int) -> None:
-        wanted = self.received + length
-        end = time.monotonic() + ECHO_COMES
-        while self.received < wanted and (left := end - time.monotonic()) > 0:
-            with contextlib.suppress(pexpect.TIMEOUT):
-                self._spawn.buffer += self._spawn.read_nonblocking(4096, left)
+        with contextlib.suppress(pexpect.TIMEOUT):
+            # It matches when so much waits, and takes nothing away.
+            self._spawn.expect(rf"(?=[\s\S]{{{len(self._waiting) + length}}})", timeout=ECHO_COMES)
 
     def settle(self) -> str:
         """Hand on what follows a command's end, up to the next prompt: what is typed before it would mix with it."""

@@ -252,14 +252,15 @@ class QemuMachine:
         shutil.copy(SOURCE, folder)
         assert self._builder is not None
         probe = self._builder.build(folder, invariants=False)
-        said = []
-        for event in (*self.load(probe, {}, COMMAND_TIMEOUT), *self.unload(probe)):
-            said.append(event.text)
-        if self._mounted:
-            self._run(f"umount {MOUNT_POINT}")
-            self._mounted = False
-        if (kernel := read_probe("".join(said))) is None:
-            raise MachineError("the guest does not load modules, or is no DragonFly", "".join(said))
+        events = list(self.load(probe, {}, COMMAND_TIMEOUT))
+        said = "".join(event.text for event in events)
+        kernel = read_probe(said)
+        if events[-1].kind is not EventKind.LOADED or kernel is None:
+            why = events[-1].text.strip() or "it did not say what kernel it is"
+            raise MachineError(f"the guest does not load modules: {why}", said)
+        for _ in (*self.unload(probe), *self._need(f"umount {MOUNT_POINT}")):
+            pass
+        self._mounted = False
         return kernel
 
     # Building and loading
@@ -275,7 +276,9 @@ class QemuMachine:
 
     def load(self, module: Path, tunables: Mapping[str, int], timeout: float) -> Iterator[Event]:
         """Load ``module``: see ``machine.Machine``. What the debugger tells of a panic or a hang is console text."""
-        self._deliver(module)
+        if stopped := (yield from self._deliver(module)):
+            yield stopped
+            return
         orders = [f"kenv -u {name}" for name in sorted(self._environment - set(tunables))]
         orders += [f"kenv {name}={value}" for name, value in tunables.items()]
         self._environment = set(tunables)
@@ -320,19 +323,28 @@ class QemuMachine:
         if status != 0:
             raise MachineError(f"{module.name} cannot be unloaded: {text.strip()}", "".join(said))
 
-    def _deliver(self, module: Path) -> None:
-        """Have a module on the mounted CD. Raises MachineError."""
+    def _deliver(self, module: Path) -> Generator[Event, None, Event | None]:
+        """Have a module on the mounted CD; return the event that came in between, None when it is there."""
         if module not in self._on_disc:
             if self._mounted:
-                self._run(f"umount {MOUNT_POINT}")
+                if stopped := (yield from self._need(f"umount {MOUNT_POINT}")):
+                    return stopped
                 self._mounted = False
             # Those built ahead go along: it saves a change of CDs each.
             with self._building:
                 waiting, self._built = self._built, []
-            self._insert([module, *(other for other in waiting if other != module)])
+            try:
+                self._insert([module, *(other for other in waiting if other != module)])
+            except MachineError:
+                # Of a QEMU that died this is only the first sign.
+                if self._stopped():
+                    return self._departed()
+                raise
         if not self._mounted:
-            self._run(f"mount_cd9660 {self._layout.disc_device} {MOUNT_POINT}")
+            if stopped := (yield from self._need(f"mount_cd9660 {self._layout.disc_device} {MOUNT_POINT}")):
+                return stopped
             self._mounted = True
+        return None
 
     def _insert(self, modules: list[Path]) -> None:
         while sum(module.stat().st_size for module in modules) > DISC_SIZE // 2:
@@ -347,19 +359,12 @@ class QemuMachine:
 
     # Commands and what may come instead of their end
 
-    def _run(self, command: str) -> None:
-        """Run a shell command that has to work. Raises MachineError."""
-        order = self._command(command, COMMAND_TIMEOUT)
-        while True:
-            try:
-                next(order)
-            except StopIteration as stop:
-                ended: tuple[int, str] | Event = stop.value
-                break
+    def _need(self, command: str) -> Generator[Event, None, Event | None]:
+        """Run a shell command without which no module can be loaded; return the event that prevents it."""
+        ended = yield from self._command(command, COMMAND_TIMEOUT)
         if isinstance(ended, Event):
-            raise MachineError(f"the machine {ended.kind.name.lower()} at {command}: {ended.text}", self.console.screen)
-        if ended[0] != 0:
-            raise MachineError(f"the guest cannot {command}: {ended[1].strip()}", self.console.screen)
+            return ended
+        return Event(EventKind.LOAD_FAILED, f"the guest cannot {command}: {ended[1].strip()}") if ended[0] else None
 
     def _command(self, command: str, timeout: float) -> Generator[Event, None, tuple[int, str] | Event]:
         """Run a shell command; yield console text; return (exit status, text), or the event that ended the machine."""
@@ -371,8 +376,8 @@ class QemuMachine:
             return heard
         if heard is not None and heard.which == 0:
             yield Event(EventKind.CONSOLE, console.settle())
-            # The rest of the line that was typed is its echo.
-            return int(heard.group), "".join(said).partition("\n")[2].rpartition("\n")[0]
+            # The first line is the echo of what was typed.
+            return int(heard.group), "".join(said[:-1]).partition("\n")[2]
         text = "".join(said)
         died = death(text)
         if heard is None and not died:
@@ -380,7 +385,7 @@ class QemuMachine:
             return Event(EventKind.HUNG, f"nothing on the console for {timeout:g} s")
         if heard is not None and heard.which == 1:
             yield from self._interrogate()
-        return Event(EventKind.PANICKED, died or "the kernel fell into its debugger")
+        return Event(EventKind.PANICKED, died.strip() or "the kernel fell into its debugger")
 
     def _listen(
         self, patterns: list[str], timeout: float, said: list[str]
@@ -422,8 +427,9 @@ class QemuMachine:
             yield Event(EventKind.CONSOLE, text)
 
     def _break_in(self) -> Iterator[Event]:
-        """Get a machine that hangs into its debugger, with an NMI; what it says there is kept."""
+        """Get a machine that hangs into its debugger, if it can be; what it says there is kept."""
         with contextlib.suppress(RefusedError):
+            self._monitor.execute("chardev-send-break", id="console")
             self._monitor.execute("inject-nmi")
         end = time.monotonic() + DEBUGGER_COMES
         while (left := end - time.monotonic()) > 0 and not self.console.closed:
