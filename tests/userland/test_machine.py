@@ -271,7 +271,8 @@ def test_a_module_that_does_not_compile_shows_where(machine: UserlandMachine, tm
     with pytest.raises(BuildError) as caught:
         build(machine, tmp_path, "undeclared = 1;")
     assert "sample.c:17:" in caught.value.screen
-    assert "undeclared" in str(caught.value)
+    assert "undeclared" in caught.value.screen
+    assert str(caught.value) == f"{tmp_path / 'sample' / 'sample.c'} does not compile (exit status 1)"
 
 
 def test_modules_are_built_while_the_machine_runs(machine: UserlandMachine, tmp_path: Path) -> None:
@@ -295,10 +296,26 @@ def test_the_environment_names_the_compiler(monkeypatch: pytest.MonkeyPatch) -> 
         find_compiler()
 
 
-@pytest.mark.parametrize(("cpus", "sanitize"), [(0, ""), (257, ""), (4, "memory")])
-def test_choices_that_are_none_are_refused(cpus: int, sanitize: str) -> None:
-    with pytest.raises(ValueError, match=r"256 CPUs|unknown sanitizer"):
-        UserlandMachine(cpus, sanitize=sanitize)
+def test_a_compiler_that_does_not_work_is_told_from_none(tmp_path: Path) -> None:
+    broken = tmp_path / "broken-cc"
+    broken.write_text("#!/bin/sh\necho 'licence expired' >&2\nexit 3\n")
+    broken.chmod(0o755)
+    with pytest.raises(MachineError) as caught:
+        find_compiler(str(broken))
+    told = f"found but does not work: {broken} --version ended with status 3 and said 'licence expired'. Install"
+    assert told in str(caught.value)
+    assert caught.value.screen == "licence expired\n"
+
+
+@pytest.mark.parametrize("cpus", [0, 257])
+def test_a_number_of_cpus_out_of_range_is_refused(cpus: int) -> None:
+    with pytest.raises(MachineError, match=f"has 1 to 256 CPUs, not {cpus}"):
+        UserlandMachine(cpus)
+
+
+def test_an_unknown_sanitizer_is_refused() -> None:
+    with pytest.raises(ValueError, match="unknown sanitizer 'memory'"):
+        UserlandMachine(sanitize="memory")
 
 
 def test_two_at_once_build_one_runtime(tmp_path: Path) -> None:

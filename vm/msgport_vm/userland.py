@@ -29,6 +29,7 @@ KERNEL_FLAGS = ("-std=gnu11", "-fPIC", "-ffreestanding", "-nostdinc", "-D_KERNEL
 HOST_FLAGS = ("-std=gnu11", "-fPIC", "-D_GNU_SOURCE")
 MODULE_FLAGS = (*KERNEL_FLAGS, "-DKLD_MODULE", "-O1", "-g", "-fno-common", "-Wall", "-Werror", "-shared")
 SANITIZERS = {"": (), "address,undefined": ("-fno-sanitize-recover=all",), "thread": ()}
+MAX_CPUS = 256  # as in host/main.c
 BOOT_TIMEOUT = 20.0
 END_TIMEOUT = 5.0
 
@@ -56,20 +57,35 @@ class Toolchain:
 def find_compiler(wanted: str | None = None) -> Toolchain:
     """Find a C compiler: ``wanted``, else the environment's ``CC``, else cc, gcc or clang on the path.
 
-    Raises MachineError, which says what to install, when there is none that runs.
+    Raises MachineError when there is none, or none that works; it says what each one found said, and what to do.
     """
     asked = wanted or os.environ.get("CC")
+    broken: list[str] = []
+    screen = ""
     for name in (asked,) if asked else COMPILERS:
         path = shutil.which(name)
         if path is None:
             continue
-        said = subprocess.run([path, "--version"], capture_output=True, text=True, check=False)
-        if said.returncode == 0 and said.stdout:
-            return Toolchain(path, said.stdout.splitlines()[0])
-    tried = asked or ", ".join(COMPILERS)
+        try:
+            said = subprocess.run([path, "--version"], capture_output=True, text=True, errors="replace", check=False)
+        except OSError as error:
+            broken.append(f"{path} does not run: {error.strerror}")
+            continue
+        if said.returncode == 0 and said.stdout.strip():
+            return Toolchain(path, said.stdout.strip().splitlines()[0])
+        screen += said.stdout + said.stderr
+        lines = (said.stderr + said.stdout).strip().splitlines()
+        broken.append(
+            f"{path} --version ended with status {said.returncode} and said {lines[0] if lines else 'nothing'!r}"
+        )
+    if broken:
+        found = f"a C compiler was found but does not work: {'; '.join(broken)}"
+    else:
+        found = f"no C compiler found (tried {asked or ', '.join(COMPILERS)})"
     raise MachineError(
-        f"no C compiler found (tried {tried}). Install one (Debian: apt install gcc libc6-dev; BSD: it is in base or "
-        "pkg install llvm), or name yours in the environment variable CC."
+        f"{found}. Install one (Debian: apt install gcc libc6-dev; BSD: it is in base or pkg install llvm), or name "
+        "yours in the environment variable CC.",
+        screen,
     )
 
 
@@ -94,7 +110,7 @@ def _compile(command: list[str], folder: Path | None, what: str) -> None:
     except OSError as error:
         raise BuildError(f"{what} could not be compiled: {error}") from error
     if done.returncode != 0:
-        raise BuildError(f"{what} does not compile (exit status {done.returncode}):\n{done.stdout}", done.stdout)
+        raise BuildError(f"{what} does not compile (exit status {done.returncode})", done.stdout)
 
 
 def build_runtime(sources: Path, toolchain: Toolchain, sanitize: str, cache: Path) -> Runtime:
@@ -260,9 +276,12 @@ class UserlandMachine:
         cache: Path | None = None,
         unload_timeout: float = 30.0,
     ) -> None:
-        """Keep the choices; nothing is built or started before boot(). Raises ValueError for a choice that is none."""
-        if not 1 <= cpus <= 256:
-            raise ValueError(f"a userland machine has 1 to 256 CPUs, not {cpus}")
+        """Keep the choices; nothing is built or started before boot().
+
+        Raises MachineError for ``cpus`` out of range, ValueError for an unknown sanitizer.
+        """
+        if not 1 <= cpus <= MAX_CPUS:
+            raise MachineError(f"a userland machine has 1 to {MAX_CPUS} CPUs, not {cpus}")
         if sanitize not in SANITIZERS:
             raise ValueError(f"unknown sanitizer {sanitize!r}; known: {', '.join(map(repr, SANITIZERS))}")
         self.cpus = cpus

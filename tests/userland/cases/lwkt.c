@@ -359,32 +359,6 @@ CASE(scheduling_a_thread_that_moves_changes_nothing)
 }
 
 static void
-interrupt_again(void *arg)
-{
-	if (atomic_load_acq_int(&word) == 0)
-		lwkt_send_ipiq(arg, interrupt_again, mycpu);
-}
-
-static void
-sleep_under_ipis(void *arg __unused)
-{
-	CHECK(tsleep(&word, 0, "while", 1) == EWOULDBLOCK);
-	atomic_store_rel_int(&word, 1);
-}
-
-CASE(a_cpu_busy_with_ipis_still_sees_its_timeouts)
-{
-	word = 0;
-	start(0, sleep_under_ipis, NULL);
-	lwkt_send_ipiq(globaldata_find(0), interrupt_again,
-	    globaldata_find(1));
-	finish();
-	/* The last one may be on its way from either. */
-	lwkt_synchronize_ipiqs("first");
-	lwkt_synchronize_ipiqs("second");
-}
-
-static void
 suspend(void *arg __unused)
 {
 	first_td = curthread;
