@@ -143,13 +143,6 @@ def test_an_example_whose_columns_say_something_else_is_refused() -> None:
         module(replace(variant, threads=variant.threads[:1]))
 
 
-def test_a_built_in_port_is_never_initialised() -> None:
-    text = "MSGPORT wrong\n{ msg a reply T0.port }\n T0 ;\n initport_spin T0.port ;\n"
-    (variant,) = parse(text, "wrong.msgport")
-    with pytest.raises(ValueError, match=r"T0\.port, a thread's built-in port"):
-        module(variant)
-
-
 @pytest.mark.parametrize("era", list(Era))
 def test_every_scenario_of_the_catalogue_can_be_generated(era: Era) -> None:
     for variant in CATALOGUE.values():

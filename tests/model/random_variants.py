@@ -81,10 +81,11 @@ class Generator:
             port = replace(port, owner=pick.choice(self.threads))
         if kind is PortKind.SERIALIZE:
             port = replace(port, serializer=pick.choice(self.serializers))
+        # On a port made with its handler there is none for it to chain to.
         if kind is PortKind.PUTONLY or pick.random() < 0.2:
-            port = replace(port, putport=pick.choice(PUTS))
+            port = replace(port, putport=pick.choice([h for h in PUTS if kind in QUEUEING or not h.chains]))
         if kind is PortKind.REPLYONLY or pick.random() < 0.15:
-            port = replace(port, replyport=pick.choice(REPLIES))
+            port = replace(port, replyport=pick.choice([h for h in REPLIES if kind in QUEUEING or not h.chains]))
         return port
 
     def message(self, name: str) -> Message:
@@ -97,7 +98,7 @@ class Generator:
             flags = pick.choice((("DROPABLE",) if self.theme == "drop" else ("PRIORITY",), ()))
         if self.theme == "abort":
             abort = pick.choice(ABORTS)
-        return Message(name, reply, flags, abort, raw=pick.random() < 0.03)
+        return Message(name, None, raw=True) if pick.random() < 0.03 else Message(name, reply, flags, abort)
 
     def variant(self) -> Variant:
         pick = self.random
@@ -118,6 +119,7 @@ class Generator:
         threads = tuple(
             Thread(name, cpus[i], tuple(body)) for i, (name, body) in enumerate(zip(self.threads, bodies, strict=True))
         )
+        says = any(s.op == "say" for thread in threads for s in thread.body)
         observables = [
             Observable("register", f"{thread.name}:{s.register}")
             for thread in threads
@@ -137,10 +139,10 @@ class Generator:
             ports=tuple(self.ports),
             messages=tuple(self.messages),
             serializers=self.serializers,
-            observables=tuple(observables),
+            observables=() if says else tuple(observables),
             expectations=(),
             position=HERE,
-            says=any(s.op == "say" for thread in threads for s in thread.body),
+            says=says,
         )
 
     def statement(self, op: str, *arguments: Argument, register: str | None = None) -> Statement:
@@ -244,9 +246,9 @@ class Generator:
                 guard = Ref("serializer", pick.choice(self.serializers))
                 return [self.statement("enter", guard), *self.statements(t), self.statement("exit", guard)]
         if kind == "init":
-            if pick.random() < 0.5:
+            if pick.random() < 0.5 and not port.builtin:
                 return [self.statement("initport_spin", there)]
-            if pick.random() < 0.3:
+            if pick.random() < 0.3 and not port.builtin:
                 return [self.statement("initport_thread", there, Ref("thread", self.threads[t]))]
             reply = Ref("port", pick.choice(self.ports).name)
             return [self.statement("initmsg", message, reply, pick.choice(FLAGS))]

@@ -34,8 +34,9 @@ class UndeclaredDeviationError(Exception):
 def consult(variant: Variant) -> Models:
     """Explore a variant under both models and hold its expectations against them.
 
-    Raises ScenarioError where the scenario is wrong: a message read by a thread that does not own it, an expectation
-    that a model contradicts, more executions than can be explored. Raises UndeclaredDeviationError where we are.
+    Raises ScenarioError where the scenario is wrong: a message read by a thread that does not own it, memory that the
+    kernel corrupts, an expectation that a model contradicts, more executions than can be explored. Raises
+    UndeclaredDeviationError where we are.
     """
     models = Models(variant, explore(variant, MANUAL), explore(variant, KERNEL))
     for exploration in (models.kernel, models.manual):
@@ -44,6 +45,13 @@ def consult(variant: Variant) -> Models:
                 f"{variant.name}: some executions read a message here that this thread does not own",
                 statement.position,
                 "a thread owns a message that it took from a port or waited for; checkmsg may look at any",
+            )
+        if exploration is models.kernel and exploration.corruptions:
+            raise ScenarioError(
+                f"{variant.name}: in some executions the kernel itself corrupts memory here: nothing can be judged",
+                exploration.corruptions[0],
+                "a port is made anew only when nothing is queued on it, under way to it or asleep on it, and a message "
+                "is put to one port at a time",
             )
         if not exploration.complete:
             raise ScenarioError(

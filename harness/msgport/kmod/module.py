@@ -284,8 +284,6 @@ def _overridden_builtins(variant: Variant) -> set[str]:
         for statement in thread.body:
             target = statement.arguments[0] if statement.arguments else None
             if isinstance(target, Ref) and target.kind == "port" and target.name in ports:
-                if statement.op.startswith("initport_"):
-                    raise ValueError(f"{variant.name}: {statement.op} of {target.name}, a thread's built-in port")
                 if statement.op in ("setputport", "setreplyport"):
                     assigned.add(target.name)
     return declared | assigned

@@ -118,7 +118,7 @@ class Writer:
         pointer = port_pointer(port)
         function = handler_function(port_field(port), role, handler)
         member = f"{access(pointer)}mp_{role}"
-        if not chains(handler):
+        if not handler.chains:
             return [f"{member} = {function};"]
         return [
             f"if ({member} != {function}) {{",
@@ -234,11 +234,6 @@ def access(pointer: str) -> str:
     return pointer[1:] + "." if pointer.startswith("&") else pointer + "->"
 
 
-def chains(handler: Handler) -> bool:
-    """Whether a handler may call the one that stood there before."""
-    return handler.behaviour in ("chain", "netisr")
-
-
 def flags(names: tuple[str, ...]) -> str:
     """Message flags as a C expression."""
     return " | ".join(f"MSGF_{name}" for name in names) or "0"
@@ -309,6 +304,6 @@ def write_handler(subject: str, role: str, handler: Handler, others: tuple[Handl
         parameters=parameters,
         lines=lines,
         counter=f"calls_{subject}_{role}",
-        before=chains(handler),
+        before=handler.chains,
         before_declaration=f"{result}\t\t\t(*before_{function})(lwkt_port_t, lwkt_msg_t)",
     )

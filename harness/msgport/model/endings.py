@@ -26,7 +26,14 @@ class UnownedRead:
     position: Position = field(compare=False)
 
 
-Ending = Outcome | UnownedRead
+@dataclass(frozen=True)
+class Corruption:
+    """An execution in which a statement corrupts memory; ANYTHING follows. No position: the delivery of an IPI."""
+
+    position: Position | None
+
+
+Ending = Outcome | UnownedRead | Corruption
 """How an execution may end."""
 
 
@@ -61,11 +68,11 @@ class Endings:
             elif control[2] == UNOWNED:
                 deaths.append(UnownedRead(thread.name, statement + 1, thread.body[statement].position))
             else:
-                deaths.append(_death(control[2], step))
+                deaths += _death(control[2], step, thread.body[statement].position)
         for place in layout.channels.values():
             items = state[place]
             if items and items[0] == DEAD:
-                deaths.append(_death(items[1], "ipi"))
+                deaths += _death(items[1], "ipi", None)
         return deaths or [Outcome("deadlock@" + "+".join(asleep) if asleep else "done", self._observe(state))]
 
     def _observe(self, state: State) -> tuple[str, ...]:
@@ -106,5 +113,5 @@ def _at(place: int, write: Callable[[Any], str]) -> Callable[[State], str]:
     return lambda state: write(state[place])
 
 
-def _death(how: str, step: str) -> Outcome:
-    return ANYTHING if how == UNDEFINED else Outcome(f"panic {how}@{step}")
+def _death(how: str, step: str, position: Position | None) -> list[Ending]:
+    return [ANYTHING, Corruption(position)] if how == UNDEFINED else [Outcome(f"panic {how}@{step}")]

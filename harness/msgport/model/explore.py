@@ -7,13 +7,13 @@ from functools import partial
 
 from msgport.model import ipi, threads
 from msgport.model.calls import compile_statement
-from msgport.model.endings import Ending, Endings, UnownedRead
+from msgport.model.endings import Corruption, Ending, Endings, UnownedRead
 from msgport.model.machine import Machine
 from msgport.model.reduction import Reducer
 from msgport.model.semantics import Semantics
 from msgport.model.state import State
 from msgport.scenario.outcome import ANYTHING, Outcome
-from msgport.scenario.program import Variant
+from msgport.scenario.program import Position, Variant
 
 MAX_STATES = 500_000
 """About a kilobyte each."""
@@ -25,7 +25,8 @@ class Exploration:
 
     ``states`` were stored, ``transitions`` taken; without ``complete`` a bound cut the search short and outcomes may
     be missing. ``unowned`` are the statements that in some execution read a message that their thread does not own, in
-    order of column and statement: the scenario is then in error and its outcomes mean nothing.
+    order of column and statement: the scenario is then in error and its outcomes mean nothing. ``corruptions`` are the
+    places, in the order of the file, where some execution corrupts memory; the only outcome is then ANYTHING.
     """
 
     outcomes: frozenset[Outcome]
@@ -33,6 +34,7 @@ class Exploration:
     transitions: int
     complete: bool
     unowned: tuple[UnownedRead, ...] = ()
+    corruptions: tuple[Position, ...] = ()
 
 
 def machine(variant: Variant, semantics: Semantics) -> Machine:
@@ -69,6 +71,7 @@ def explore(
                 stack.append(successor)
     outcomes = frozenset(ending for ending in endings if isinstance(ending, Outcome))
     unowned = [ending for ending in endings if isinstance(ending, UnownedRead)]
+    corruptions = {ending.position or variant.position for ending in endings if isinstance(ending, Corruption)}
     columns = [thread.name for thread in variant.threads]
     return Exploration(
         frozenset({ANYTHING}) if ANYTHING in outcomes else outcomes,
@@ -76,6 +79,7 @@ def explore(
         transitions,
         complete=not stack,
         unowned=tuple(sorted(unowned, key=lambda read: (columns.index(read.thread), read.number))),
+        corruptions=tuple(sorted(corruptions, key=lambda position: (position.line, position.column))),
     )
 
 

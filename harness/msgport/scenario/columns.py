@@ -36,7 +36,7 @@ class Column:
         if not least <= len(arguments) <= len(form.parameters):
             raise source.error(op, f"{op!s} takes {least} arguments, not {len(arguments)}", _hint(op, form))
         checked = tuple(
-            self._argument(parameter, argument, _hint(op, form))
+            self._argument(op, parameter, argument, _hint(op, form))
             for parameter, argument in zip(form.parameters, arguments, strict=False)
         )
         if isinstance(register, Token):
@@ -51,10 +51,11 @@ class Column:
             raise source.error(register, f"register {register!s} is set twice in this column", "take another name")
         self.registers[self.names.declare(register)] = form.result
 
-    def _argument(self, parameter: Parameter, argument: Token | Tree[Token], hint: str) -> Argument:
+    def _argument(self, op: Token, parameter: Parameter, argument: Token | Tree[Token], hint: str) -> Argument:
         source, names = self.names.source, self.names
         if parameter in ("putport", "replyport", "abort"):
-            return names.handler(parameter, *self._call(argument, parameter, hint))
+            handler = names.only_handler if op.startswith("initport_") else names.handler
+            return handler(parameter, *self._call(argument, parameter, hint))
         if parameter == "flags":
             tokens = [argument] if isinstance(argument, Token) else argument.children
             if isinstance(argument, Token) or argument.data == "flag_sum":
@@ -72,6 +73,9 @@ class Column:
         if parameter == "declared-message":
             return Ref("message", names.message(argument))
         if parameter == "port":
+            if op.startswith("initport_") and argument not in names.ports:
+                name = names.port(argument)
+                raise source.error(argument, f"{name} cannot be made anew: it is the thread's own", "declare a port")
             return Ref("port", names.port(argument))
         if parameter == "thread":
             return Ref("thread", names.thread(argument))

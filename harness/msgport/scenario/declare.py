@@ -98,6 +98,17 @@ class Names:
             )
         return Handler(str(name), values)
 
+    def only_handler(self, kind: str, name: Token, numbers: list[Token]) -> Handler:
+        """A handler that a port is made with: there is no other behind it that it could call."""
+        handler = self.handler(kind, name, numbers)
+        if handler.chains:
+            raise self.source.error(
+                name,
+                f"{name!s} has no handler behind it to call: this port is made with its {kind} handler",
+                f"chain on a port of kind thread, spin or serialize, or assign it later with set{kind}",
+            )
+        return handler
+
     def all_ports(self) -> tuple[Port, ...]:
         """The declared ports in file order, then the built-in ones that are used."""
         own = (
@@ -168,12 +179,12 @@ def _options(names: Names, tree: Tree[Token]) -> dict[str, Tree[Token]]:
     return options
 
 
-def _handler(names: Names, kind: str, options: dict[str, Tree[Token]]) -> Handler | None:
+def _handler(names: Names, kind: str, options: dict[str, Tree[Token]], *, only: bool = False) -> Handler | None:
     if kind not in options:
         return None
     call = options[kind].children[0]
     assert isinstance(call, Tree)
-    return names.handler(kind, *call_of(call))
+    return (names.only_handler if only else names.handler)(kind, *call_of(call))
 
 
 def _port(names: Names, tree: Tree[Token], kinds: dict[str, Token]) -> Port:
@@ -188,7 +199,8 @@ def _port(names: Names, tree: Tree[Token], kinds: dict[str, Token]) -> Port:
     kind = PortKind(word) if word is not None else PortKind.THREAD
     owner = names.thread(_token(options["owner"])) if "owner" in options else None
     serializer = names.serializer(_token(options["guarded"])) if "guarded" in options else name
-    putport, replyport = _handler(names, "putport", options), _handler(names, "replyport", options)
+    putport = _handler(names, "putport", options, only=kind is PortKind.PUTONLY)
+    replyport = _handler(names, "replyport", options, only=kind is PortKind.REPLYONLY)
     if kind is PortKind.THREAD and owner is None:
         raise names.source.error(token, f"the thread port {name} has no owner", f"write: port {name} thread owner T0")
     if kind is PortKind.PUTONLY and putport is None:

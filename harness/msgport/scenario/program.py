@@ -28,6 +28,11 @@ class Handler:
     behaviour: str
     arguments: tuple[int, ...] = ()
 
+    @property
+    def chains(self) -> bool:
+        """Whether it may call the handler that stood there before it."""
+        return self.behaviour in ("chain", "netisr")
+
 
 @dataclass(frozen=True)
 class Port:
