@@ -18,7 +18,7 @@ from pexpect.fdpexpect import fdspawn
 SCREEN = 4000
 """How many characters of what was said last are kept to be shown when something goes wrong."""
 
-LINE = r"[^\n]*\n"
+LINE = r"\A[^\n]*\n"
 SET_PROMPT = "PS1='msg''port# '"
 PROMPT = r"msgport# \Z"
 PROMPT_COMES = 1.0
@@ -77,7 +77,7 @@ class Console:
 
         A pattern is looked for from the start of a line on, within it; ``\Z`` stands for "and nothing more came yet".
         """
-        wanted = [rf"[^\n]*?(?:{pattern})" for pattern in patterns]
+        wanted = [rf"\A[^\n]*?(?:{pattern})" for pattern in patterns]
         try:
             which = self._spawn.expect([*wanted, LINE], timeout=max(seconds, 0))
         except pexpect.TIMEOUT:
@@ -85,7 +85,7 @@ class Console:
         except (pexpect.EOF, OSError):
             self._end()
             return None
-        # Every pattern begins at the start of what waits: nothing comes before it.
+        # Every pattern begins where what waits begins: nothing comes before it.
         match = self._spawn.match
         assert isinstance(match, re.Match)
         text = match[0]

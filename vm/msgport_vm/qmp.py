@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 import threading
 from collections import deque
@@ -18,6 +19,9 @@ ANSWER_TIMEOUT = 60.0
 """Seconds; the slowest of what is asked is to save a machine's memory on a busy host."""
 
 T = TypeVar("T")
+
+# What goes wrong is told by exceptions; without a handler it would be printed to standard error as well.
+logging.getLogger("qemu.qmp").addHandler(logging.NullHandler())
 
 
 class RefusedError(MachineError):

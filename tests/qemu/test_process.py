@@ -1,0 +1,151 @@
+"""A real QEMU is started, asked, and ended; and it never outlives the harness."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from msgport_vm.machine import MachineError
+from msgport_vm.qemu_accelerator import EMULATED, boot_sector, choose, runs
+from msgport_vm.qemu_process import Program, QemuProcess, create_overlay, image_size
+from msgport_vm.qmp import RefusedError
+
+QEMU = "qemu-system-x86_64"
+needs_qemu = pytest.mark.skipif(shutil.which(QEMU) is None, reason=f"{QEMU} is not installed")
+
+HARNESS = """
+import sys
+from msgport_vm.qemu_process import Program, QemuProcess
+print(QemuProcess(Program(sys.argv[1]), ["-machine", "none"]).pid, flush=True)
+sys.stdin.read()
+"""
+
+
+def there(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    # A process whose parent is gone too stays a zombie where nobody reaps it.
+    stat = Path(f"/proc/{pid}/stat")
+    return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+@needs_qemu
+def test_qemu_ends_when_the_harness_is_killed() -> None:
+    command = [sys.executable, "-c", HARNESS, QEMU]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as harness:
+        assert harness.stdout is not None
+        pid = int(harness.stdout.readline())
+        assert there(pid)
+        harness.kill()
+    end = time.monotonic() + 10
+    while there(pid) and time.monotonic() < end:
+        time.sleep(0.01)
+    assert not there(pid)
+
+
+@needs_qemu
+def test_qemu_is_ended_with_its_watcher() -> None:
+    process = QemuProcess(Program(QEMU), ["-machine", "none"])
+    assert process.running
+    assert process.end().startswith("ended by the harness")
+    assert not there(process.pid)
+    process.end()
+
+
+@needs_qemu
+def test_a_qemu_that_died_is_told_with_its_signal() -> None:
+    process = QemuProcess(Program(QEMU), ["-machine", "none"])
+    os.kill(process.pid, signal.SIGKILL)
+    while process.running:
+        time.sleep(0.01)
+    assert process.end() == "killed by signal 9"
+
+
+@needs_qemu
+def test_what_qemu_complains_of_is_in_the_error() -> None:
+    with pytest.raises(MachineError, match="unsupported machine type"):
+        QemuProcess(Program(QEMU), ["-machine", "nonesuch"])
+
+
+@needs_qemu
+def test_a_refusal_is_told_from_an_answer() -> None:
+    process = QemuProcess(Program(QEMU), ["-machine", "none"])
+    try:
+        assert process.control.execute("query-status")["running"] is True
+        with pytest.raises(RefusedError, match="nonesuch"):
+            process.control.execute("nonesuch")
+        with pytest.raises(RefusedError, match="loadvm"):
+            process.control.human("loadvm nothing")
+    finally:
+        process.end()
+
+
+@needs_qemu
+def test_overlays_are_made_without_other_tools(tmp_path: Path) -> None:
+    image = tmp_path / "image"
+    image.write_bytes(bytes(3 << 20))
+    process = QemuProcess(Program(QEMU), ["-machine", "none"])
+    try:
+        size = image_size(process.control, image, "raw")
+        create_overlay(process.control, tmp_path / "overlay", image, "raw", size)
+        assert size == 3 << 20
+        assert image_size(process.control, tmp_path / "overlay", "qcow2") == size
+        with pytest.raises(MachineError):
+            create_overlay(process.control, tmp_path / "none", tmp_path / "gone", "nonesuch", size)
+    finally:
+        process.end()
+
+
+def test_a_qemu_that_is_not_installed_is_told_with_the_command_that_installs_it() -> None:
+    with pytest.raises(MachineError, match="apt install qemu-system-x86"):
+        Program("no-such-qemu")
+
+
+@needs_qemu
+def test_the_boot_sector_runs_under_emulation() -> None:
+    assert len(boot_sector()) == 512
+    assert runs(Program(QEMU), EMULATED, patience=30.0) == ""
+
+
+def fake_qemu(folder: Path, run: str) -> Program:
+    """A program that has KVM, and does ``run`` when it is to boot something."""
+    program = folder / "qemu"
+    program.write_text(
+        f"""#!/bin/sh
+case "$1$2" in
+--version) echo QEMU 9 ;;
+-accelhelp) printf "tcg\\nkvm\\n" ;;
+*) {run} ;;
+esac
+"""
+    )
+    program.chmod(0o755)
+    return Program(str(program))
+
+
+def test_an_accelerator_in_which_guests_hang_is_not_chosen(tmp_path: Path) -> None:
+    program = fake_qemu(tmp_path, "exec sleep 60")
+    assert "hangs" in runs(program, "kvm", patience=0.2)
+
+
+def test_an_accelerator_that_does_not_open_is_passed_over_once_and_the_reason_kept(tmp_path: Path) -> None:
+    program = fake_qemu(tmp_path, 'echo x >> "${0%/*}/tries"; echo "Could not access KVM" >&2; exit 1')
+    for _ in range(2):
+        found = choose(program, "auto", tmp_path / "cache")
+        assert (found.name, found.note) == (EMULATED, "kvm: Could not access KVM")
+    assert (tmp_path / "tries").read_text() == "x\n"
+    with pytest.raises(MachineError, match="Could not access KVM"):
+        choose(program, "kvm", tmp_path / "cache")
+
+
+def test_a_guest_that_ends_without_a_word_is_no_success(tmp_path: Path) -> None:
+    assert runs(fake_qemu(tmp_path, "exit 0"), "kvm") == "exit status 0"
