@@ -283,9 +283,8 @@ def _overridden_builtins(variant: Variant) -> set[str]:
     for thread in variant.threads:
         for statement in thread.body:
             target = statement.arguments[0] if statement.arguments else None
-            if isinstance(target, Ref) and target.kind == "port" and target.name in ports:
-                if statement.op in ("setputport", "setreplyport"):
-                    assigned.add(target.name)
+            if statement.op in ("setputport", "setreplyport") and isinstance(target, Ref) and target.name in ports:
+                assigned.add(target.name)
     return declared | assigned
 
 
