@@ -46,6 +46,10 @@ def default_cache() -> Path:
     return Path(override) if override else platformdirs.user_cache_path("msgport")
 
 
+class CpusError(MachineError, ValueError):
+    """So many CPUs are out of range: the mistake is the caller's, so it is a ValueError as well."""
+
+
 @dataclass(frozen=True)
 class Toolchain:
     """A C compiler that is there: how it is called, and the first line of what it says of itself."""
@@ -278,10 +282,10 @@ class UserlandMachine:
     ) -> None:
         """Keep the choices; nothing is built or started before boot().
 
-        Raises MachineError for ``cpus`` out of range, ValueError for an unknown sanitizer.
+        Raises CpusError, a MachineError, for ``cpus`` out of range, ValueError for an unknown sanitizer.
         """
         if not 1 <= cpus <= MAX_CPUS:
-            raise MachineError(f"a userland machine has 1 to {MAX_CPUS} CPUs, not {cpus}")
+            raise CpusError(f"a userland machine has 1 to {MAX_CPUS} CPUs, not {cpus}")
         if sanitize not in SANITIZERS:
             raise ValueError(f"unknown sanitizer {sanitize!r}; known: {', '.join(map(repr, SANITIZERS))}")
         self.cpus = cpus
