@@ -130,18 +130,18 @@ class Host:
         return (self.state / "sysctl" / name).read_text().strip()
 
     @property
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
         path = f"{self.bin}:/usr/bin:/bin"
         return {**os.environ, "PATH": path, "STATE": str(self.state), "SSHD": str(SSHD)}
 
     def drop_connections(self) -> None:
         """Cut every connection; the machine goes on and takes new ones."""
-        subprocess.run([str(self.bin / "cut-connections")], env=self._environment, check=True)
+        subprocess.run([str(self.bin / "cut-connections")], env=self.environment, check=True)
         self.start()
 
     def start(self) -> None:
         """Start its sshd, and wait until that listens."""
-        subprocess.run([str(self.bin / "start-sshd")], env=self._environment, check=True)
+        subprocess.run([str(self.bin / "start-sshd")], env=self.environment, check=True)
         deadline = time.monotonic() + 10
         while True:
             try:
@@ -155,7 +155,7 @@ class Host:
 
     def stop(self) -> None:
         """End every process of it."""
-        subprocess.run([str(self.bin / "power-off")], env=self._environment, check=True)
+        subprocess.run([str(self.bin / "power-off")], env=self.environment, check=True)
 
 
 def start_host(folder: Path, cpus: int = 4) -> Host:

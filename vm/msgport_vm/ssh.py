@@ -189,20 +189,23 @@ class SshMachine:
             if old_folder:
                 self._note_left(session.root(_SWEEP.format(d=old_folder), self._patience.unload, "sweeping").output)
                 self._tunables = set()
-            made = link.run("mktemp -d ${TMPDIR:-/tmp}/msgport.XXXXXXXXXX", self._patience.answer)
+            # Made by the user and closed to others; root's part of it is made below.
+            made = link.run(
+                "d=$(mktemp -d ${TMPDIR:-/tmp}/msgport.XXXXXXXXXX) && mkdir $d/build && echo $d", self._patience.answer
+            )
             if made.status != 0:
                 raise MachineError(f"{self.address} has no room for our files: {made.output.strip()}")
             session.folder = folder = made.output.strip()
             session.watcher = link.start(
                 session.as_root(f"trap '' HUP PIPE; cat >/dev/null; {_SWEEP.format(d=folder)}"), "watching"
             )
-            script = f"cd {folder} && mkdir build loaded tunables sysctl"
+            script = f"cd {folder} && mkdir loaded tunables sysctl"
             if self._expendable:
                 for name, value in _PANIC_SETTINGS:
                     # A kernel without the debugger lacks the setting, and needs none.
                     script += f"; sysctl -n {name} >sysctl/{name} 2>/dev/null && sysctl {name}={value} >/dev/null"
                     script += f" || rm -f sysctl/{name}"
-            answer = link.run(session.as_root(f"{script}; chmod 1777 build loaded . && [ -d tunables ]"), 60, script)
+            answer = link.run(session.as_root(f"{script}; [ -d sysctl ]"), 60, script)
             if answer.status != 0:
                 raise MachineError(f"{self.address}: our folder could not be set up: {answer.output.strip()}")
         except BaseException:
@@ -483,7 +486,9 @@ class SshMachine:
 
     def forget(self) -> None:
         """Hang up without a word to the machine: whoever owns it is about to change it under us."""
-        session, self._session = self._session, None
+        self._closed.set()
+        with self._changing:
+            session, self._session = self._session, None
         self._loaded.clear()
         self._tunables = set()
         self._running = None
