@@ -15,6 +15,9 @@ CORRUPTING = {
     "a port made anew while a put to it is under way": (
         "{ port P owner T1; msg a reply T0.port }\nT0 | T1 ;\nsendmsg P a | »initport_spin P ;\n"
     ),
+    "a queued message whose class is changed": (
+        "{ port P spin; msg a reply P flags PRIORITY }\nT0 ;\nsendmsg P a ;\n»initmsg a P ;\n"
+    ),
     "a critical section left that was never entered": "{ }\nT0 ;\n»crit_exit ;\n",
 }
 

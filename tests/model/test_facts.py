@@ -402,6 +402,14 @@ def test_priority_messages_and_replies_are_taken_first() -> None:
     assert kernel(text) == ["b c b a done"]
 
 
+def test_initialising_a_message_wakes_nobody_who_sleeps_until_it_is_done() -> None:
+    text = """{ port P spin; msg a reply P }
+     T0 @ 0      | T1 @ 0                 ;
+     sendmsg P a | initmsg a P DROPABLE   ;
+     r0 = waitmsg a |                     ;"""
+    assert kernel(text) == ["- deadlock@T0.2", "panic wait-dropable@T0.2"]
+
+
 def test_a_queue_is_observed_first_to_be_taken_first() -> None:
     text = """observe: queue P
     { port P spin; msg a reply P; msg b reply P flags PRIORITY; msg c reply P; msg d reply P flags PRIORITY }

@@ -23,6 +23,7 @@ from msgport.model.machine import (
     Pause,
 )
 from msgport.model.ports import WAITS, drop, getport, kept, put, reply, waitmsg, waitport
+from msgport.model.queues import PRIORITY
 from msgport.model.state import NOBODY, Behaviour, Layout, Work, behaviour, flag_bits
 from msgport.scenario.outcome import ANY
 from msgport.scenario.program import Argument, Handler, Ref, Register, Statement
@@ -40,6 +41,8 @@ def initmsg(k: Machine, w: Work, t: int, message: int, port: int, bits: int, abo
     if not idle and not k.semantics.asserts:
         raise EndError(UNDEFINED)
     w[layout.flags[message]] = DONE | bits | (0 if k.semantics.initmsg_assigns else flags)
+    if (w[layout.flags[message]] ^ flags) & PRIORITY and any(message in w[place] for place in layout.queue):
+        raise EndError(UNDEFINED)  # it will be taken off the wrong one of its port's two queues
     w[layout.reply[message]] = port
     if abort is not None:
         w[layout.flags[message]] |= ABORTABLE

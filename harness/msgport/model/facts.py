@@ -36,10 +36,13 @@ class Facts:
                 self.cpus[t].add(s.arguments[0])
         self.shared = [sum(cpu in cpus for cpus in self.cpus) > 1 for cpu in range(variant.cpus)]
         self.critical = {t for t, s in self.statements if s.op == "crit_enter"}
-        self.sleepers = any(
-            handler.behaviour == "done" and self.kinds[p] & QUEUEING
-            for p, handlers in enumerate(self.reply_handlers)
-            for handler in handlers
+        self.sleepers = (
+            any(
+                handler.behaviour == "done" and self.kinds[p] & QUEUEING
+                for p, handlers in enumerate(self.reply_handlers)
+                for handler in handlers
+            )
+            or self._done_unawares()
         )
         self.sends_watched, self.replies_watched = self._watched()
         self.holding = any(
@@ -152,6 +155,17 @@ class Facts:
                 if s.op in ("getport", "waitport", "kept") and port is not None and s.register:
                     source = self.kept if s.op == "kept" else self.queued
                     self.held.setdefault((t, s.register), set()).update(source[port])
+
+    def _done_unawares(self) -> bool:
+        """Tell whether a message may be initialised, and so be done, while another thread sleeps until it is."""
+        waits = {(u, m) for u, s in self.statements if s.op in ("waitmsg", "domsg") for m in self.operands(u, s)}
+        return any(
+            u != t and m == waited
+            for t, s in self.statements
+            if s.op.startswith("initmsg")
+            for m in self.operands_named(s)
+            for u, waited in waits
+        )
 
     def _watched(self) -> tuple[frozenset[tuple[int, int]], frozenset[tuple[int, int]]]:
         """Which (thread, message) calls another CPU may look into: sends, and replies that travel.

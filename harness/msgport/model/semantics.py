@@ -114,8 +114,9 @@ READINGS: tuple[str, ...] = (
     "lwkt_waitmsg of a message that was never sent returns at once.",
     "PRIORITY is not on the page: in the manual model either the first PRIORITY message or the first other is next.",
     "ms_error is known once lwkt_replymsg or lwkt_sendmsg's own reply wrote it, until a synchronous lwkt_domsg.",
-    "A message that the kernel would put on two queues at once, or a port made anew while messages or sleepers are on "
-    "it, corrupts memory: both models leave what follows open.",
+    "A message that the kernel would put on two queues at once, or whose PRIORITY lwkt_initmsg changes while it is "
+    "queued, or a port made anew while messages or sleepers are on it, corrupts memory: both models leave what follows "
+    "open.",
     "A race between two replies to one message is told apart at the assertion: the loser panics.",
 )
 """How the page was read where it can be read in more than one way, or is silent."""
