@@ -165,7 +165,9 @@ def test_a_virtual_machines_first_key_is_pinned(host: Host, machine_of: MakeMach
 
 def test_a_key_that_the_machine_does_not_know_is_told(host: Host, machine_of: MakeMachine) -> None:
     stranger = make_key(host.folder / "stranger")
-    with pytest.raises(MachineError, match=rf"does not let {host.user} in \(tried {stranger}\)(?s:.*)ssh-copy-id"):
+    with pytest.raises(
+        MachineError, match=rf"does not let {host.user} in \(tried {stranger} and the agent\)(?s:.*)ssh-copy-id"
+    ):
         machine_of(trust=Trust(host.known_hosts, keys=(stranger,))).boot()
 
 

@@ -89,8 +89,8 @@ class Trust:
     """Whom to believe and how to prove oneself.
 
     ``known_hosts`` is the user's file. With ``pin`` a host that is not in it is added at the first connection: for a
-    virtual machine that was just made here. ``keys`` are private key files; without any, the agent and the usual
-    files in ~/.ssh are tried.
+    virtual machine that was just made here. ``keys`` are private key files, tried before those of the agent; without
+    any, the usual files in ~/.ssh are tried too.
     """
 
     known_hosts: Path
@@ -101,6 +101,31 @@ class Trust:
     def users(cls) -> Trust:
         """What the user's own ssh trusts."""
         return cls(Path.home() / ".ssh" / "known_hosts")
+
+
+def configured(address: Address, config: Path | None = None) -> tuple[Address, Trust]:
+    """Where an address leads and what is trusted there, by the user's ssh configuration (``config`` for another file).
+
+    Raises MachineError when it cannot be read, or wants what is not done here.
+    """
+    path = config or Path.home() / ".ssh" / "config"
+    trust = Trust.users()
+    if not path.exists():
+        return address, trust
+    try:
+        host = paramiko.SSHConfig.from_path(str(path)).lookup(address.host)
+        port = address.port if address.port != 22 else int(host.get("port", 22))
+    except (OSError, ValueError, paramiko.ConfigParseError) as error:
+        raise MachineError(f"{path} cannot be read: {error}") from error
+    real = Address(address.user, host["hostname"], port)
+    if "proxyjump" in host or host.get("proxycommand", "none") != "none":
+        raise MachineError(
+            f"{path} leads to {address.host} by way of another machine, which is not done here. Forward a port first:\n"
+            f"  ssh -f -N -L 2222:localhost:{port} {address.host}\nand use ssh://{address.user}@localhost:2222"
+        )
+    files = [Path(name).expanduser() for name in host.get("userknownhostsfile", "").split()]
+    keys = (Path(name) for name in host.get("identityfile", []))
+    return real, Trust(files[0] if files else trust.known_hosts, keys=tuple(key for key in keys if key.exists()))
 
 
 def fingerprint(key: paramiko.PKey) -> str:
@@ -282,7 +307,6 @@ def connect(address: Address, trust: Trust, timeout: float = CONNECT_TIMEOUT) ->
             # paramiko takes several; its type stubs know of one.
             key_filename=[str(key) for key in trust.keys] or None,  # type: ignore[arg-type]
             look_for_keys=not trust.keys,
-            allow_agent=not trust.keys,
             timeout=timeout,
             banner_timeout=timeout,
             auth_timeout=timeout,
@@ -313,9 +337,9 @@ def _explained(address: Address, trust: Trust, error: Exception) -> Exception:
         return MachineError(f"a private key has a passphrase ({error}): unlock it with ssh-add first")
     refused = isinstance(error, paramiko.AuthenticationException)
     if refused or "No authentication methods" in str(error) or "no authentication methods" in str(error):
-        tried = ", ".join(map(str, trust.keys)) or "the agent's keys and those in ~/.ssh"
+        tried = ", ".join(map(str, trust.keys)) or "the files in ~/.ssh"
         return MachineError(
-            f"{address} does not let {address.user} in (tried {tried}): {error}\n"
+            f"{address} does not let {address.user} in (tried {tried} and the agent): {error}\n"
             f"Give it your public key with {address.command.replace('ssh ', 'ssh-copy-id ', 1)}, or unlock yours with "
             "ssh-add"
         )

@@ -22,6 +22,7 @@ from msgport_vm.connection import (
     ConnectionLostError,
     NoAnswerError,
     Trust,
+    configured,
     connect,
 )
 from msgport_vm.dragonfly import death, era_of, failed_handler, linker_complaints, missing_for_build
@@ -100,6 +101,7 @@ class SshMachine:
     """A running DragonFly reached over ssh as a Machine: see ``machine.Machine`` for the protocol.
 
     ``url`` is ``ssh://user@host[:port]``; the user is root, or may become root by sudo or doas without a password.
+    Without ``trust`` the user's own ssh configuration, known hosts, keys and agent are used.
     With ``allow_panic`` the machine may be crashed and rebooted (``Facts.expendable``). ``builder`` compiles modules
     here instead of there. ``console`` gives what came since its last call on a true console of the machine, for its
     last words. ``left_behind`` names the modules that could not be removed. Raises ValueError for a bad ``url``.
@@ -119,6 +121,7 @@ class SshMachine:
         """Keep the choices; nothing is connected before boot()."""
         self.address = Address.parse(url)
         self.left_behind: tuple[str, ...] = ()
+        self._given = (self.address, trust)
         self._trust = trust or Trust.users()
         self._expendable = allow_panic
         self._builder = builder
@@ -144,6 +147,8 @@ class SshMachine:
     def boot(self) -> Facts:
         """Connect to it and see what it is. Raises MachineError when it cannot be used, and says why."""
         self._closed.clear()
+        named, trust = self._given
+        self.address, self._trust = (named, trust) if trust else configured(named)
         self._session = session = self._settle(connect(self.address, self._trust), "")
         about = session.about
         virtual = about["guest"] not in ("", "none")
