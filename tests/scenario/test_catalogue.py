@@ -64,7 +64,10 @@ def test_names_of_variants_are_unique() -> None:
 
 def test_a_run_of_the_whole_catalogue_stays_short() -> None:
     assert len({variant.scenario for variant in VARIANTS}) >= 28
-    assert len(VARIANTS) <= 56
+    assert len(VARIANTS) <= 85
+    # What can only panic or sleep for ever takes no time; the others take all that they are given.
+    lasting = [v for v in VARIANTS if any(o.kind == "done" for o in explore(v, KERNEL).outcomes) and not v.says]
+    assert len(lasting) <= 62
     assert max(variant.cpus for variant in VARIANTS) <= 4
 
 
