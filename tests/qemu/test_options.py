@@ -49,7 +49,7 @@ def test_a_live_cd_is_read_only_and_the_modules_come_on_a_second(tmp_path: Path)
     drives = [word for word in layout.arguments if "dfly.iso" in word]
     assert len(drives) == 1 and "readonly=on" in drives[0]
     assert layout.overlay is None
-    assert (layout.disc_device, layout.fixed_disc) == ("/dev/cd1", False)
+    assert (layout.disc_device, layout.disc_overlay) == ("/dev/cd1", False)
 
 
 @pytest.mark.parametrize("bus", ["ahci", "virtio"])
@@ -65,7 +65,7 @@ def test_a_multiboot_kernel_is_booted_with_its_command_line(tmp_path: Path) -> N
     at = layout.arguments.index("-kernel")
     assert layout.arguments[at + 1 : at + 4] == (str(kernel(tmp_path)), "-append", "-s")
     assert not any("bootindex" in word for word in layout.arguments)
-    assert (layout.disc_device, layout.fixed_disc) == ("/dev/vbd1", True)
+    assert (layout.disc_device, layout.disc_overlay) == ("/dev/vbd1", True)
 
 
 def test_a_kernel_that_qemu_cannot_boot_is_refused_with_the_way_out(tmp_path: Path) -> None:

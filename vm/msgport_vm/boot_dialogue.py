@@ -27,6 +27,9 @@ PATTERNS = [PROMPTS[number] for number in range(len(PROMPTS))]
 
 SLICE = 0.5
 ATTEMPTS = 3
+KERNEL = "Mounting root from"
+NUDGE = 8.0
+"""Seconds of silence after which a kernel that has its root is asked for a prompt."""
 EXEC_PATIENCE = 3.0
 """Seconds until something is typed all the same: a shell may come up with a prompt of another kind."""
 SHELL_PATIENCE = 30.0
@@ -63,7 +66,8 @@ def reach_shell(
     start = moved = time.monotonic()
     progress, said = Progress(), []
     orders = [*(f'set {name}="{value}"' for name, value in loader.items()), "boot"]
-    loader_asked = counted = False
+    loader_asked = counted = kernel = False
+    nudged = start
     names = 0
     partial = ""
     while True:
@@ -77,10 +81,15 @@ def reach_shell(
             if fresh != partial and progress.made(fresh):
                 moved = now
             partial = fresh
+            # Kernel text may have torn a prompt: ask for another.
+            if kernel and now - max(nudged, moved) > NUDGE:
+                nudged = now
+                console.send("\r")
             if now - moved > patience:
                 raise MachineError(f"the boot makes no progress: nothing new for {patience:g} s", console.screen)
         else:
             said.append(heard.text)
+            kernel = kernel or KERNEL in heard.text
             if progress.made(heard.text):
                 moved = now
             match heard.which:

@@ -23,7 +23,7 @@ from msgport_vm.hostbuild import HostBuilder
 from msgport_vm.machine import Event, EventKind, Facts, MachineError, UnloadRefusedError
 from msgport_vm.memory_window import read_window
 from msgport_vm.qemu_accelerator import Accelerator, choose
-from msgport_vm.qemu_options import DISC, DISC_OVERLAY, DISC_SIZE, MODULES_DRIVE, ROOT, STATE, QemuOptions, lay_out
+from msgport_vm.qemu_options import DISC, DISC_OVERLAY, DISC_SIZE, ROOT, STATE, QemuOptions, lay_out
 from msgport_vm.qemu_process import Program, QemuProcess, create_overlay, host_cores, image_size
 from msgport_vm.qemu_states import SavedStates, key_of
 from msgport_vm.qmp import Monitor, RefusedError
@@ -183,16 +183,16 @@ class QemuMachine:
             if layout.overlay is not None:
                 size = image_size(maker.control, layout.overlay, layout.overlay_format)
                 create_overlay(maker.control, folder / ROOT, layout.overlay, layout.overlay_format, size)
-            if layout.fixed_disc:
-                write_disc(folder / DISC, [], DISC_SIZE)
+            if layout.disc_overlay:
+                self._write_disc([])
                 create_overlay(maker.control, folder / DISC_OVERLAY, Path(DISC), "raw", DISC_SIZE)
         finally:
             maker.end()
 
     def _start(self, arguments: list[str]) -> None:
         assert self._program is not None
-        if self._layout.fixed_disc and not (self._folder / DISC).exists():
-            write_disc(self._folder / DISC, [], DISC_SIZE)
+        if not (self._folder / DISC).exists():
+            self._write_disc([])
         self._process = QemuProcess(self._program, [*self._layout.arguments, *arguments], self._folder)
         self._console = Console(self._process.console)
         self._fresh()
@@ -347,15 +347,19 @@ class QemuMachine:
         return None
 
     def _insert(self, modules: list[Path]) -> None:
-        while sum(module.stat().st_size for module in modules) > DISC_SIZE // 2:
-            self._built.append(modules.pop())
-        self._on_disc = modules
-        write_disc(self._folder / DISC, modules, DISC_SIZE if self._layout.fixed_disc else 0)
-        self._change_disc()
+        """Put modules on the CD, the first in any case.
 
-    def _change_disc(self) -> None:
-        if not self._layout.fixed_disc and (self._folder / DISC).exists():
-            self._monitor.execute("blockdev-change-medium", id=MODULES_DRIVE, filename=DISC, format="raw", force=True)
+        The file is rewritten under a drive that nothing has mounted: DragonFly 5.9's ahci(4) fails every command once
+        QEMU has reported a change of the medium.
+        """
+        while len(modules) > 1 and sum(module.stat().st_size for module in modules) > DISC_SIZE // 2:
+            with self._building:
+                self._built.append(modules.pop())
+        self._on_disc = modules
+        self._write_disc(modules)
+
+    def _write_disc(self, modules: list[Path]) -> None:
+        write_disc(self._folder / DISC, modules, DISC_SIZE)
 
     # Commands and what may come instead of their end
 
@@ -460,7 +464,6 @@ class QemuMachine:
                 process.control.execute("cont")
                 self._fresh()
                 self._expect_answer()
-                self._change_disc()
                 return
             except MachineError as error:
                 self._note(f"the machine is started anew: {error}")

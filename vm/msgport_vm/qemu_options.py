@@ -14,7 +14,6 @@ from msgport_vm.qemu_states import identity
 
 STATE, ROOT, DISC, DISC_OVERLAY = "state.qcow2", "root.qcow2", "modules.iso", "modules.qcow2"
 DISC_SIZE = 32 << 20
-MODULES_DRIVE = "modules"
 
 MULTIBOOT = struct.pack("<I", 0x1BADB002)
 MULTIBOOT_WITHIN = 8192
@@ -76,8 +75,8 @@ class Layout:
     """A machine's command line, to be run in a folder that holds its files, and what follows from it.
 
     ``overlay`` is the medium that ROOT lies over, ``overlay_format`` its format; None when the root is a CD or there
-    is none. ``disc_device`` is the guest's name of the modules' CD; ``fixed_disc`` tells that the drive cannot be
-    given another CD, only the same one with other content.
+    is none. ``disc_device`` is the guest's name of the modules' CD; ``disc_overlay`` tells that the
+    modules' CD is a disk to the guest, which wants to be able to write to those.
     """
 
     arguments: tuple[str, ...]
@@ -85,13 +84,13 @@ class Layout:
     overlay: Path | None
     overlay_format: str
     disc_device: str
-    fixed_disc: bool
+    disc_overlay: bool
 
     @property
     def files(self) -> tuple[str, ...]:
         """The files that a saved state of it consists of."""
         root = (ROOT,) if self.overlay is not None else ()
-        return (STATE, *root, *((DISC_OVERLAY,) if self.fixed_disc else ()))
+        return (STATE, *root, *((DISC_OVERLAY,) if self.disc_overlay else ()))
 
 
 def lay_out(options: QemuOptions, accelerator: Accelerator) -> Layout:
@@ -128,11 +127,13 @@ def lay_out(options: QemuOptions, accelerator: Accelerator) -> Layout:
             arguments += ["-drive", f"if=none,id=root,file={ROOT},format=qcow2"]
             arguments += ["-device", f"virtio-blk-pci,drive=root{first}"]
     if options.bus == "virtio":
-        arguments += ["-drive", f"if=none,id=modules-drive,file={DISC_OVERLAY},format=qcow2"]
-        arguments += ["-device", f"virtio-blk-pci,id={MODULES_DRIVE},drive=modules-drive"]
+        arguments += ["-drive", f"if=none,id=modules,file={DISC_OVERLAY},format=qcow2"]
+        arguments += ["-device", "virtio-blk-pci,drive=modules"]
         device = f"/dev/vbd{1 if options.image else 0}"
     else:
-        arguments += ["-device", f"ide-cd,id={MODULES_DRIVE},bus=ide.1"]
+        # Never empty: for a drive that is, DragonFly makes no device.
+        arguments += ["-drive", f"if=none,id=modules,media=cdrom,readonly=on,format=raw,file={DISC}"]
+        arguments += ["-device", "ide-cd,bus=ide.1,drive=modules"]
         device = f"/dev/cd{1 if kind == 'iso' else 0}"
     arguments += options.arguments
     shape |= {"arguments": arguments, "loader": dict(options.loader)}
