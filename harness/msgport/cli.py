@@ -99,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     qemu.add_argument("--image", type=Path, metavar="FILE", help="a DragonFly ISO, .img or qcow2; never written to")
     qemu.add_argument("--kernel", type=Path, metavar="FILE", help="a multiboot kernel that QEMU boots itself")
     qemu.add_argument("--sysdir", type=Path, metavar="DIR", help="sys of the kernel's source: modules are built here")
-    qemu.add_argument("--memory", type=_positive, default=1024, metavar="MB", help="default: 1024")
+    qemu.add_argument("--memory", type=_positive, default=1024, metavar="MB", help="also for vagrant (default: 1024)")
     qemu.add_argument("--accel", default="auto", metavar="NAME", help="kvm, tcg, ... (default: what works here)")
     qemu.add_argument("--bus", choices=["ahci", "virtio"], default="ahci", help="how its disks are attached")
     run.add_argument("--allow-panic", action="store_true", help="over ssh: the machine may be crashed and rebooted")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from msgport_vm.machine import Machine
 
 SSH = "ssh://"
-TARGETS = ("userland", "qemu", SSH + "user@host")
+TARGETS = ("userland", "qemu", "vagrant", SSH + "user@host")
 
 USERLAND_SECONDS = 0.5
 GUEST_SECONDS = 0.25
@@ -54,6 +54,8 @@ class Target:
                 return self._userland()
             if self.name == "qemu":
                 return self._qemu(note)
+            if self.name == "vagrant":
+                return self._vagrant(note)
             if self.name.startswith(SSH):
                 return self._ssh()
         except ValueError as error:
@@ -87,3 +89,8 @@ class Target:
         from msgport_vm.ssh import SshMachine
 
         return SshMachine(self.name, allow_panic=self.allow_panic)
+
+    def _vagrant(self, note: Callable[[str], None]) -> AbstractContextManager[Machine]:
+        from msgport_vm.vagrant import VagrantMachine
+
+        return VagrantMachine(cpus=self.cpus, memory=self.memory, log=note)
