@@ -18,11 +18,12 @@ TRANSCRIPTS = Path(__file__).parents[3] / "shared" / "transcripts" / "dragonfly-
 class Guest:
     """Says texts in turn, each when what is typed holds the text's key.
 
-    ``echo`` types back what it hears. ``heard`` is all that was typed.
+    ``echo`` types back what it hears; ``hangs_up`` ends the line when all is said. ``heard`` is all that was typed.
     """
 
     script: Sequence[tuple[str, str]]
     echo: bool = False
+    hangs_up: bool = False
     heard: str = field(default="", init=False)
 
     def play(self, line: socket.socket) -> None:
@@ -38,6 +39,8 @@ class Guest:
                     line.sendall(typed.encode())
             waited = waited.partition(key)[2] if key else waited
             line.sendall(text.encode())
+        if self.hangs_up:
+            line.shutdown(socket.SHUT_WR)
 
 
 @contextmanager

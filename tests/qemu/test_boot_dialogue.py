@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from msgport_vm import boot_dialogue
 from msgport_vm.boot_dialogue import Progress, reach_shell
 from msgport_vm.console import Console
 from msgport_vm.machine import MachineError
@@ -98,3 +99,10 @@ def test_a_boot_that_says_the_same_again_and_again_makes_no_progress() -> None:
 def test_a_machine_that_stops_while_it_boots_is_told() -> None:
     with guest_console(Guest([])) as console, pytest.raises(MachineError, match="it rebooted"):
         boot(console, stopped="it rebooted")
+
+
+def test_a_prompt_that_kernel_text_tore_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(boot_dialogue, "NUDGE", 0.1)
+    guest = Guest([("", KERNEL + "lab# cd1: cd present\r\n"), ("\r", "lab# "), SHELL, OBEYS])
+    with guest_console(guest) as console:
+        boot(console)

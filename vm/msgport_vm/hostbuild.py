@@ -33,6 +33,7 @@ class HostBuilder:
         """Lay out in ``folder`` what the kernel's own build would make. Raises MachineError for a foreign tree."""
         self.sysdir = sysdir.resolve()
         self.toolchain = toolchain
+        self._folder = folder
         platform = self.sysdir / "platform" / "pc64" / "include"
         processor = self.sysdir / "cpu" / "x86_64" / "include"
         for needed in (self.sysdir / "sys" / "msgport.h", platform, processor):
@@ -69,7 +70,7 @@ class HostBuilder:
         if len(candidates) != 1:
             raise BuildError(f"{source} holds {len(candidates)} C files; a module is exactly one, beside its Makefile")
         file = candidates[0]
-        with tempfile.TemporaryDirectory(prefix="msgport-build-") as aside:
+        with tempfile.TemporaryDirectory(prefix="build-", dir=self._folder) as aside:
             compiled, module = Path(aside, f"{file.stem}.o"), Path(aside, f"{file.stem}.ko")
             headers = [word for folder in self._includes for word in ("-isystem", str(folder))]
             checks = ["-DINVARIANTS"] if invariants else []

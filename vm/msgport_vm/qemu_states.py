@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,12 +52,15 @@ class SavedStates:
             return None
         return description
 
-    def keep(self, key: str, files: Iterable[Path], description: Mapping[str, Any]) -> None:
-        """Save a machine under its key, in the place of what was there. Raises MachineError."""
-        files = list(files)
+    def keep(self, key: str, files: Sequence[Path], description: Mapping[str, Any]) -> None:
+        """Save a machine under its key, in the place of what was there. Raises MachineError.
+
+        The files stand in one folder, on the file system of the saved machines.
+        """
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            aside = Path(tempfile.mkdtemp(prefix=".saving-", dir=self._folder))
+            # Beside the files, whose folder goes with its process, if it comes to that.
+            aside = Path(tempfile.mkdtemp(prefix="saving-", dir=files[0].parent))
             try:
                 for file in files:
                     shutil.copyfile(file, aside / file.name)
