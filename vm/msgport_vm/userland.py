@@ -27,7 +27,8 @@ COMPILERS = ("cc", "gcc", "clang")
 WARNINGS = ("-Wall", "-Wextra", "-Werror")
 KERNEL_FLAGS = ("-std=gnu11", "-fPIC", "-ffreestanding", "-nostdinc", "-D_KERNEL", "-DINVARIANTS")
 HOST_FLAGS = ("-std=gnu11", "-fPIC", "-D_GNU_SOURCE")
-MODULE_FLAGS = (*KERNEL_FLAGS, "-DKLD_MODULE", "-O1", "-g", "-fno-common", "-Wall", "-Werror", "-shared")
+# -Og compiles in half the time of -O1, and a run compiles each variant's module.
+MODULE_FLAGS = (*KERNEL_FLAGS, "-DKLD_MODULE", "-Og", "-fno-common", "-Wall", "-Werror", "-shared")
 SANITIZERS = {"": (), "address,undefined": ("-fno-sanitize-recover=all",), "thread": ()}
 MAX_CPUS = 256  # as in host/main.c
 BOOT_TIMEOUT = 20.0
@@ -103,7 +104,7 @@ class Runtime:
 
 
 def _sanitize_flags(sanitize: str) -> tuple[str, ...]:
-    return (f"-fsanitize={sanitize}", "-fno-omit-frame-pointer", *SANITIZERS[sanitize]) if sanitize else ()
+    return ("-g", f"-fsanitize={sanitize}", "-fno-omit-frame-pointer", *SANITIZERS[sanitize]) if sanitize else ()
 
 
 def _compile(command: list[str], folder: Path | None, what: str) -> None:
