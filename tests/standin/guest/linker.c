@@ -288,6 +288,21 @@ link_object(struct object *object, struct ul_file *file)
 	return (UL_NOT_A_MODULE);
 }
 
+/* For kldstat: "ADDRESS SIZE" in a file beside the module's. */
+static void
+note_place(const char *path, const struct place *place)
+{
+	char name[4096];
+	FILE *file;
+
+	snprintf(name, sizeof(name), "%s.at", path);
+	if ((file = fopen(name, "w")) == NULL)
+		return;
+	fprintf(file, "%p %lx\n", (void *)place->start,
+	    (unsigned long)(place->end - place->start));
+	fclose(file);
+}
+
 enum ul_load
 ul_host_open(const char *path, struct ul_file *file)
 {
@@ -318,7 +333,9 @@ ul_host_open(const char *path, struct ul_file *file)
 		fill(&object);
 		result = link_object(&object, file);
 		file->handle = place;
-		if (result != UL_LOADED)
+		if (result == UL_LOADED)
+			note_place(path, place);
+		else
 			release(place);
 	}
 	munmap(mapped, (size_t)status.st_size);

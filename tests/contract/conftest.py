@@ -1,0 +1,242 @@
+"""The machines that pass the contract, each with what it takes to be here; and their modules."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from msgport_vm.machine import Event, EventKind, Facts, Machine
+from msgport_vm.userland import UserlandMachine, find_compiler
+
+HERE = Path(__file__).parent
+CPUS = 2
+BOOT_LIMIT = 120.0
+TARGETS = ("userland", "qemu")
+
+
+@dataclass
+class Loading:
+    """What one load said, and how it ended."""
+
+    text: str
+    end: Event
+
+
+@dataclass
+class Bench:
+    """A booted machine and its modules; ``dirty`` tells that the next test wants it brought back first."""
+
+    target: str
+    machine: Machine
+    facts: Facts
+    scratch: Path
+    dirty: bool = False
+    loaded: dict[str, Path] = field(default_factory=dict)
+    built: dict[str, Path] = field(default_factory=dict)
+
+    def module(self, name: str) -> Path:
+        """Build ``modules/NAME.c``, once."""
+        if name not in self.built:
+            folder = self.scratch / name
+            folder.mkdir()
+            shutil.copy(HERE / "modules" / f"{name}.c", folder)
+            (folder / "Makefile").write_text(f"KMOD=\t{name}\nSRCS=\t{name}.c\n\n.include <bsd.kmod.mk>\n")
+            self.built[name] = self.machine.build(folder)
+        return self.built[name]
+
+    def load_file(self, module: Path, tunables: Mapping[str, int], timeout: float = 30.0) -> Loading:
+        """Load a module; hold the events to their order: console text, then exactly one other."""
+        events = list(self.machine.load(module, tunables, timeout))
+        assert events and all(event.kind is EventKind.CONSOLE for event in events[:-1])
+        end = events[-1]
+        assert end.kind is not EventKind.CONSOLE
+        if end.kind is EventKind.LOADED:
+            self.loaded[module.stem] = module
+        elif end.kind is not EventKind.LOAD_FAILED:
+            self.dirty = True
+        return Loading("".join(event.text for event in events).replace("\r", ""), end)
+
+    def load(self, name: str, timeout: float = 30.0, **tunables: int) -> Loading:
+        """Load ``modules/NAME.c``; a tunable's first underscore stands for a dot."""
+        named = {tunable.replace("_", ".", 1): value for tunable, value in tunables.items()}
+        return self.load_file(self.module(name), named, timeout)
+
+    def unload(self, name: str) -> str:
+        """Unload a module; its console text."""
+        return self.unload_file(self.module(name))
+
+    def unload_file(self, module: Path) -> str:
+        """Unload a module; its console text."""
+        events = list(self.machine.unload(module))
+        assert all(event.kind is EventKind.CONSOLE for event in events)
+        self.loaded.pop(module.stem, None)
+        return "".join(event.text for event in events).replace("\r", "")
+
+    def revive(self) -> None:
+        """Bring the machine back from whatever became of it."""
+        self.machine.restart()
+        self.dirty = False
+        self.loaded.clear()
+
+
+class Listener:
+    """Reads a serial console all the time: a line that nobody reads stops the guest."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._said = ""
+        self._given = 0
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        while piece := self._connection.recv(65536):
+            self._said += piece.decode("ascii", "replace")
+
+    def news(self) -> str:
+        """What came since the last call."""
+        said = self._said[self._given :]
+        self._given += len(said)
+        return said
+
+    def wait_for(self, text: str, seconds: float) -> None:
+        """Wait until it has said something."""
+        end = time.monotonic() + seconds
+        while text not in self._said:
+            assert time.monotonic() < end and self._thread.is_alive(), self._said
+            time.sleep(0.05)
+
+    def end(self) -> None:
+        """Listen no more."""
+        self._connection.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+
+
+def _standin() -> object:
+    """The guest; skips when it cannot be built here."""
+    pytest.importorskip("pycdlib", reason="needs the extra vm: pip install 'msgport[vm]'")
+    pytest.importorskip("qemu.qmp", reason="needs the extra vm: pip install 'msgport[vm]'")
+    if shutil.which("qemu-system-x86_64") is None:
+        pytest.skip("no qemu-system-x86_64: apt install qemu-system-x86")
+    from tests.standin.image import build_guest
+    from tests.standin.packages import UnavailableError
+
+    try:
+        return build_guest()
+    except UnavailableError as error:
+        pytest.skip(f"the stand-in guest cannot be built: {error}")
+
+
+def _userland(stack: ExitStack, scratch: Path) -> Machine:
+    return stack.enter_context(UserlandMachine(CPUS))
+
+
+def _qemu(stack: ExitStack, scratch: Path) -> Machine:
+    guest = _standin()
+    from msgport_vm.qemu import QemuMachine
+    from msgport_vm.qemu_options import QemuOptions
+    from tests.standin.image import Guest, build_image, write_sysdir
+
+    assert isinstance(guest, Guest)
+    image = build_image(guest, scratch / "standin.iso")
+    options = QemuOptions(image=image, machine="pc", cpus=CPUS, memory=256, accelerator="tcg", boot_limit=BOOT_LIMIT)
+    return stack.enter_context(QemuMachine(options, write_sysdir(scratch / "sysdir"), cache=scratch / "cache"))
+
+
+def _ssh(stack: ExitStack, scratch: Path) -> Machine:
+    guest = _standin()
+    pytest.importorskip("paramiko", reason="needs the extra vm: pip install 'msgport[vm]'")
+    from msgport_vm.connection import Trust
+    from msgport_vm.hostbuild import HostBuilder
+    from msgport_vm.qemu_process import Program, QemuProcess
+    from msgport_vm.ssh import Patience, SshMachine
+    from tests.standin.image import Guest, direct_boot, write_sysdir
+
+    assert isinstance(guest, Guest)
+    key = scratch / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    # The ssh machine takes nothing but DragonFly; its version goes on saying what it is.
+    environment = {"standin.reboot_seconds": 1, "standin.ostype": "DragonFly"}
+    boot = direct_boot(guest, scratch, authorized_key=key.with_suffix(".pub").read_text(), environment=environment)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    net = ("-nic", f"user,model=virtio-net-pci,hostfwd=tcp:127.0.0.1:{port}-:22")
+    shape = ("-machine", "pc", "-accel", "tcg,thread=multi", "-m", "256", "-smp", str(CPUS))
+    process = QemuProcess(Program("qemu-system-x86_64"), [*shape, *net, *boot], scratch)
+    stack.callback(process.end)
+    console = Listener(process.console)
+    stack.callback(console.end)
+    console.wait_for("login: ", BOOT_LIMIT)
+    builder = HostBuilder(write_sysdir(scratch / "sysdir"), find_compiler(), scratch)
+    machine = SshMachine(
+        f"ssh://root@127.0.0.1:{port}",
+        trust=Trust(scratch / "known_hosts", pin=True, keys=(key,)),
+        allow_panic=True,
+        builder=lambda source: builder.build(source, True),
+        console=console.news,
+        patience=Patience(comeback=180.0),
+    )
+    return stack.enter_context(machine)
+
+
+MAKERS: Mapping[str, Callable[[ExitStack, Path], Machine]] = {"userland": _userland, "qemu": _qemu, "ssh": _ssh}
+
+
+@pytest.fixture(scope="module", params=TARGETS)
+def booted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """A machine that is up, one for all tests of a target; what it leaves when it is closed is looked at."""
+    target = request.param
+    scratch = tmp_path_factory.mktemp(target)
+    temporary = scratch / "temporary"
+    temporary.mkdir()
+    patch = pytest.MonkeyPatch()
+    before = children()
+    with ExitStack() as stack:
+        stack.callback(patch.undo)
+        machine = MAKERS[target](stack, scratch)
+        patch.setattr(tempfile, "tempdir", str(temporary))
+        yield Bench(target, machine, machine.boot(), scratch)
+        machine.close()
+    assert children() <= before
+    assert list(temporary.iterdir()) == []
+    assert list((scratch / "cache").glob("qemu/runs/run-*")) == []
+
+
+@pytest.fixture
+def bench(booted: Bench) -> Iterator[Bench]:
+    """The machine with no module in it; whatever a test does to it is undone."""
+    if booted.dirty:
+        booted.revive()
+    yield booted
+    if not booted.dirty:
+        for module in list(booted.loaded.values()):
+            booted.unload_file(module)
+
+
+def children() -> set[int]:
+    """The processes that this one started and that are still there, theirs included."""
+    with subprocess.Popen(["ps", "-A", "-o", "pid=,ppid=,stat="], stdout=subprocess.PIPE, text=True) as ps:
+        listed = ps.communicate()[0]
+    parents = {}
+    for line in listed.splitlines():
+        pid, parent, state = line.split()
+        if int(pid) != ps.pid and not state.startswith("Z"):
+            parents[int(pid)] = int(parent)
+    ours = {os.getpid()}
+    found: set[int] = set()
+    while more := {pid for pid, parent in parents.items() if parent in ours} - found:
+        found |= more
+        ours |= more
+    return found

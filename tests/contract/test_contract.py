@@ -1,0 +1,171 @@
+"""What every machine promises (``msgport_vm.machine``), shown on each that is here."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from msgport.kmod import generate, read_steps, write
+from msgport.scenario.library import find, load
+from msgport.transcript import read
+from msgport_vm.machine import BuildError, EventKind, MachineError, UnloadRefusedError
+
+from .conftest import CPUS, Bench, Loading
+
+BLOCK = b"contract-block-"
+NONCE = 0xC0117AC7
+
+
+def each_costs_a_boot(bench: Bench) -> None:
+    """Leave out over ssh, where a machine comes back by booting, what another test shows there."""
+    if bench.target == "ssh":
+        pytest.skip("costs a boot over ssh, where a panic and a hang are shown")
+
+
+def test_facts_say_what_it_is(bench: Bench) -> None:
+    facts = bench.facts
+    assert facts.target == bench.target
+    assert facts.cpus == CPUS
+    assert facts.host_cores >= 1
+    assert facts.era == "E"
+    assert facts.invariants is True
+    assert facts.expendable
+    assert facts.kernel and facts.compiler and facts.accelerator
+
+
+def test_nothing_here_claims_to_be_dragonfly(bench: Bench) -> None:
+    assert "not DragonFly" in bench.facts.kernel
+
+
+def test_a_module_that_does_not_compile_is_told_with_the_compilers_words(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "broken.c").write_text("int broken(void) { return nowhere; }\n")
+    (tmp_path / "Makefile").write_text("KMOD=\tbroken\nSRCS=\tbroken.c\n\n.include <bsd.kmod.mk>\n")
+    with pytest.raises(BuildError) as failure:
+        bench.machine.build(tmp_path)
+    assert "nowhere" in failure.value.screen
+
+
+def test_console_text_is_complete_and_in_order(bench: Bench) -> None:
+    loading = bench.load("talk")
+    assert loading.end.kind is EventKind.LOADED
+    assert re.findall(r"talk: line (\d+) of two hundred\n", loading.text) == [str(n) for n in range(200)]
+
+
+def test_tunables_are_read_at_load_and_gone_at_the_next(bench: Bench) -> None:
+    assert "talk: value 4711\n" in bench.load("talk", contract_value=4711).text
+    bench.unload("talk")
+    assert "talk: value 0\n" in bench.load("talk").text
+
+
+def test_unload_hands_over_what_the_module_says(bench: Bench) -> None:
+    bench.load("other")
+    assert "other: bye\n" in bench.unload("other")
+
+
+def test_two_modules_at_once_and_one_twice_in_a_row(bench: Bench) -> None:
+    for name in ("talk", "other"):
+        assert bench.load(name).end.kind is EventKind.LOADED
+    bench.unload("other")
+    assert "other: hello\n" in bench.load("other").text
+
+
+def test_a_refused_unload_is_told_and_leaves_the_module(bench: Bench) -> None:
+    each_costs_a_boot(bench)
+    bench.load("stay")
+    with pytest.raises(UnloadRefusedError):
+        bench.unload("stay")
+    again = bench.load("stay")
+    assert again.end.kind is EventKind.LOAD_FAILED
+    assert "module already loaded or in kernel" in again.end.text
+    bench.revive()
+    assert bench.load("stay").end.kind is EventKind.LOADED
+    bench.dirty = True
+
+
+def test_a_load_handler_that_fails_is_a_failed_load(bench: Bench) -> None:
+    loading = bench.load("refuse")
+    assert loading.end.kind is EventKind.LOAD_FAILED
+    assert re.fullmatch(r"module_register_init: MOD_LOAD \(refuse, \w+, 0\) error 6", loading.end.text)
+    assert "refuse: no\nrefuse: away\n" in loading.text
+    bench.unload("refuse")
+    assert bench.load("other").end.kind is EventKind.LOADED
+
+
+def test_an_unresolved_symbol_is_a_failed_load(bench: Bench) -> None:
+    loading = bench.load("unresolved")
+    assert loading.end.kind is EventKind.LOAD_FAILED
+    assert "symbol contract_no_such_function undefined\n" in loading.text
+    assert "an error occurred while loading the module" in loading.end.text
+
+
+def test_a_file_that_is_no_module_is_a_failed_load(bench: Bench, tmp_path: Path) -> None:
+    junk = tmp_path / "junk.ko"
+    junk.write_bytes(b"this is no module\n" * 100)
+    loading = bench.load_file(junk, {})
+    assert loading.end.kind is EventKind.LOAD_FAILED
+    assert "linker_load_file: Unsupported file type\n" in loading.text
+
+
+def test_a_module_that_is_not_loaded_cannot_be_unloaded(bench: Bench) -> None:
+    with pytest.raises(MachineError, match=r"other.*No such file or directory"):
+        bench.unload("other")
+
+
+def test_a_panic_is_told_with_its_text_and_the_machine_comes_back(bench: Bench) -> None:
+    loading = bench.load("panics", contract_value=7)
+    assert (loading.end.kind, loading.end.text.strip().removeprefix("panic: ")) == (
+        EventKind.PANICKED,
+        "deliberate panic 7",
+    )
+    assert "panics: about to\npanic: deliberate panic 7\n" in loading.text
+    memory = bench.machine.memory()
+    assert BLOCK + b"7" in memory or (bench.target == "ssh" and memory == b"")
+    bench.revive()
+    assert bench.load("other").end.kind is EventKind.LOADED
+
+
+def test_a_trap_is_a_panic(bench: Bench) -> None:
+    each_costs_a_boot(bench)
+    loading = bench.load("traps")
+    assert loading.end.kind is EventKind.PANICKED
+    assert loading.end.text.strip() == "Fatal trap 12: page fault while in kernel mode"
+
+
+def test_a_module_that_never_ends_hangs_the_machine(bench: Bench) -> None:
+    loading = bench.load("hangs", timeout=2)
+    assert loading.end.kind is EventKind.HUNG
+    assert "hangs: about to\n" in loading.text
+    memory = bench.machine.memory()
+    assert BLOCK + b"7" in memory or (bench.target == "ssh" and memory == b"")
+    bench.revive()
+    assert bench.load("other").end.kind is EventKind.LOADED
+
+
+def run_generated(bench: Bench, scenario: str, folder: Path, **tunables: int) -> tuple[Path, Loading]:
+    """Build and load a module of the catalogue for 20 executions."""
+    variant = load(find(scenario))[0]
+    write(generate(variant, None, nonce=NONCE, seed=1, iterations=20, milliseconds=0), folder)
+    module = bench.machine.build(folder)
+    named = {tunable.replace("_", ".", 1): value for tunable, value in tunables.items()}
+    return module, bench.load_file(module, named)
+
+
+def test_a_generated_modules_records_are_whole(bench: Bench, tmp_path: Path) -> None:
+    module, loading = run_generated(bench, "fifo-one-sender", tmp_path)
+    assert loading.end.kind is EventKind.LOADED
+    (records,) = read(loading.text).loads
+    assert records.complete
+    assert sum(sighting.count for sighting in records.sightings) == records.iterations == 20
+    bench.unload_file(module)
+
+
+def test_after_a_panic_memory_tells_the_step_of_each_thread(bench: Bench, tmp_path: Path) -> None:
+    each_costs_a_boot(bench)
+    _, loading = run_generated(bench, "double-send", tmp_path)
+    assert loading.end.kind is EventKind.PANICKED
+    assert "_lwkt_sendmsg_prepare" in loading.end.text
+    steps = read_steps(bench.machine.memory(), NONCE)
+    assert steps is not None
+    assert (steps.iteration, steps.phase, steps.steps) == (0, 1, (2,))
