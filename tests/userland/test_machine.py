@@ -323,7 +323,18 @@ def test_two_at_once_build_one_runtime(tmp_path: Path) -> None:
     with ThreadPoolExecutor() as pool:
         built = list(pool.map(lambda _: build_runtime(default_sources(), toolchain, "", tmp_path), range(2)))
     assert built[0] == built[1]
-    assert [path.name for path in tmp_path.iterdir()] == [f"userland-{built[0].key}"]
+    assert {path.name for path in tmp_path.iterdir()} == {"objects", f"userland-{built[0].key}"}
+
+
+def test_a_copy_with_one_file_changed_compiles_that_file_alone(tmp_path: Path) -> None:
+    toolchain = find_compiler()
+    build_runtime(default_sources(), toolchain, "", tmp_path / "cache")
+    before = set((tmp_path / "cache" / "objects").iterdir())
+    shutil.copytree(default_sources(), tmp_path / "copy")
+    with (tmp_path / "copy" / "kern" / "lwkt_msgport.c").open("a") as file:
+        file.write("/* changed */\n")
+    build_runtime(tmp_path / "copy", toolchain, "", tmp_path / "cache")
+    assert len(set((tmp_path / "cache" / "objects").iterdir()) - before) == 1
 
 
 def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path) -> None:

@@ -118,6 +118,23 @@ def _compile(command: list[str], folder: Path | None, what: str) -> None:
         raise BuildError(f"{what} does not compile (exit status {done.returncode})", done.stdout)
 
 
+def _object(source: Path, command: list[str], toolchain: Toolchain, headers: bytes, objects: Path, aside: Path) -> Path:
+    """Compile one file, or find it compiled: a copy of the sources with one file changed compiles that file alone.
+
+    The path of the include folder does not count, what is in it does.
+    """
+    flags = [word for word in command if word != str(source.parent.parent / "include")]
+    digest = hashlib.sha256(repr((toolchain.version, flags, source.name)).encode())
+    digest.update(headers)
+    digest.update(source.read_bytes())
+    compiled = objects / f"{digest.hexdigest()[:32]}.o"
+    if not compiled.exists():
+        fresh = aside / f"{source.stem}.o"
+        _compile([*command, "-c", "-o", str(fresh), str(source)], None, f"the userland machine's {source.name}")
+        fresh.replace(compiled)
+    return compiled
+
+
 def build_runtime(sources: Path, toolchain: Toolchain, sanitize: str, cache: Path) -> Runtime:
     """Build the machine's program from ``sources``, or find it in ``cache``, where it is keyed by all that shapes it.
 
@@ -138,29 +155,25 @@ def build_runtime(sources: Path, toolchain: Toolchain, sanitize: str, cache: Pat
     runtime = Runtime(place / "lwkt", sources / "include", key)
     if runtime.program.exists():
         return runtime
-    kern = [str(path) for path in files if path.parent.name == "kern" and path.suffix == ".c"]
-    host = [str(path) for path in files if path.parent.name == "host" and path.suffix == ".c"]
-    include = str(sources / "include")
-    what = "the userland machine"
+    headers = b"".join(path.read_bytes() for path in files if path.suffix == ".h")
+    halves = {
+        "kern": [toolchain.command, *KERNEL_FLAGS, *flags, "-I", str(sources / "include")],
+        "host": [toolchain.command, *HOST_FLAGS, *flags, "-iquote", str(sources / "include")],
+    }
     try:
-        cache.mkdir(parents=True, exist_ok=True)
+        (cache / "objects").mkdir(parents=True, exist_ok=True)
         aside = Path(tempfile.mkdtemp(prefix=".building-", dir=cache))
     except OSError as error:
         raise MachineError(f"cannot build in {cache}: {error}; MSGPORT_CACHE names another folder") from error
     try:
-        _compile([toolchain.command, *KERNEL_FLAGS, *flags, "-I", include, "-c", *kern], aside, what)
-        _compile(
-            [toolchain.command, *HOST_FLAGS, *flags, "-iquote", include, "-c", *host], aside, "the userland machine"
-        )
-        objects = sorted(path.name for path in aside.glob("*.o"))
+        objects = [
+            str(_object(path, halves[path.parent.name], toolchain, headers, cache / "objects", aside))
+            for path in files
+            if path.suffix == ".c" and path.parent.name in halves
+        ]
         libraries = ("-lpthread", "-ldl") if os.uname().sysname == "Linux" else ("-lpthread", "-lexecinfo")
-        _compile(
-            [toolchain.command, *_sanitize_flags(sanitize), "-rdynamic", "-o", "lwkt", *objects, *libraries],
-            aside,
-            what,
-        )
-        for name in objects:
-            (aside / name).unlink()
+        link = [toolchain.command, *_sanitize_flags(sanitize), "-rdynamic", "-o", "lwkt", *objects, *libraries]
+        _compile(link, aside, "the userland machine")
         try:
             aside.rename(place)
         except OSError:
