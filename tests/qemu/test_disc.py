@@ -48,6 +48,13 @@ def test_a_disc_is_rewritten_in_place_and_keeps_its_size(tmp_path: Path) -> None
     assert len(read_disc(disc)) == 1
 
 
+def test_nothing_of_an_older_disc_shows_through(tmp_path: Path) -> None:
+    disc, files = tmp_path / "disc", modules(tmp_path, 45)
+    for count in (5, 45, 30, 3):
+        write_disc(disc, files[:count], 1 << 20)
+        assert read_disc(disc) == {file.name: file.read_bytes() for file in files[:count]}
+
+
 def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     with pytest.raises(MachineError, match="the modules take"):
         write_disc(tmp_path / "disc", modules(tmp_path, 2), 4096)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -24,14 +25,16 @@ def write_disc(disc: Path, files: Iterable[Path], size: int = 0) -> None:
         image.new(interchange_level=3, rock_ridge="1.09", vol_ident=LABEL)
         for number, file in enumerate(files):
             image.add_file(str(file), iso_path=f"/M{number:07d}.KO;1", rr_name=file.name)
+        # pycdlib leaves out what is to be zeros: written over an older image it would mix with that.
+        content = io.BytesIO()
+        image.write_fp(content)
+        length = len(content.getvalue())
+        if size and length > size:
+            raise MachineError(f"the modules take {length} bytes, their disc has {size}")
         # In place: a guest's drive has this very file open.
         with disc.open("r+b" if disc.exists() else "w+b") as target:
-            image.write_fp(target)
+            target.write(content.getvalue().ljust(size, b"\0"))
             target.truncate()
-            if size and target.tell() > size:
-                raise MachineError(f"the modules take {target.tell()} bytes, their disc has {size}")
-            if size:
-                target.truncate(size)
     except (OSError, PyCdlibException) as error:
         raise MachineError(f"cannot write the modules' disc {disc}: {error}") from error
     finally:
