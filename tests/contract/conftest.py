@@ -22,7 +22,7 @@ from msgport_vm.userland import UserlandMachine, find_compiler
 HERE = Path(__file__).parent
 CPUS = 2
 BOOT_LIMIT = 120.0
-TARGETS = ("userland", "qemu")
+TARGETS = ("userland", "qemu", "ssh")
 
 
 @dataclass
@@ -155,6 +155,8 @@ def _qemu(stack: ExitStack, scratch: Path) -> Machine:
 
 
 def _ssh(stack: ExitStack, scratch: Path) -> Machine:
+    if not os.environ.get("MSGPORT_TEST_SSH_GUEST"):
+        pytest.skip("set MSGPORT_TEST_SSH_GUEST=1: on a busy host the guest does not always come back by ssh in time")
     guest = _standin()
     pytest.importorskip("paramiko", reason="needs the extra vm: pip install 'msgport[vm]'")
     from msgport_vm.connection import Trust

@@ -17,6 +17,9 @@ from .conftest import CPUS, Bench, Loading
 BLOCK = b"contract-block-"
 NONCE = 0xC0117AC7
 
+HANG, DEAF, SILENT, REBOOT, POWEROFF, TORN, LOST, LOST_ON_CONSOLE, DOUBLE = range(1, 10)
+"""``standin.fault``: see ``enum fault`` in tests/standin/guest/kernel.c."""
+
 
 def each_costs_a_boot(bench: Bench) -> None:
     """Leave out over ssh, where a machine comes back by booting, what another test shows there."""
@@ -169,3 +172,60 @@ def test_after_a_panic_memory_tells_the_step_of_each_thread(bench: Bench, tmp_pa
     steps = read_steps(bench.machine.memory(), NONCE)
     assert steps is not None
     assert (steps.iteration, steps.phase, steps.steps) == (0, 1, (2,))
+
+
+def only_in_the_standin(bench: Bench) -> None:
+    """Leave out where no fault can be ordered, and over ssh, where each costs a boot."""
+    if bench.target != "qemu":
+        pytest.skip("faults are ordered from the stand-in guest, in QEMU")
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "words"),
+    [
+        (REBOOT, EventKind.DIED, "rebooted"),
+        (POWEROFF, EventKind.DIED, "powered off"),
+        (HANG, EventKind.HUNG, "nothing on the console"),
+        (DEAF, EventKind.HUNG, "nothing on the console"),
+        (SILENT, EventKind.HUNG, "nothing on the console"),
+        (DOUBLE, EventKind.PANICKED, "double fault"),
+    ],
+)
+def test_what_ends_a_machine_in_the_middle_has_its_own_event(
+    bench: Bench, fault: int, kind: EventKind, words: str
+) -> None:
+    only_in_the_standin(bench)
+    loading = bench.load("talk", timeout=2, standin_fault=fault, standin_after=20)
+    assert (loading.end.kind, words in loading.end.text.lower()) == (kind, True)
+    assert "talk: line 18 of two hundred\n" in loading.text
+    assert "talk: line 19 of two hundred\n" not in loading.text
+    bench.revive()
+    assert bench.load("other").end.kind is EventKind.LOADED
+
+
+def test_a_hang_that_an_nmi_gets_into_the_debugger_is_asked_what_it_does(bench: Bench) -> None:
+    only_in_the_standin(bench)
+    loading = bench.load("talk", timeout=2, standin_fault=HANG)
+    assert loading.end.kind is EventKind.HUNG
+    assert "NMI ... going to debugger\nStopped at" in loading.text
+    assert re.search(r"db> \s*ps\n", loading.text), loading.text
+
+
+def test_records_that_other_text_fell_into_are_whole_again(bench: Bench, tmp_path: Path) -> None:
+    only_in_the_standin(bench)
+    module, loading = run_generated(bench, "fifo-one-sender", tmp_path, standin_fault=TORN)
+    assert loading.end.kind is EventKind.LOADED
+    assert "a line of another driver\n" in loading.text
+    (records,) = read(loading.text).loads
+    assert records.complete
+    bench.unload_file(module)
+
+
+@pytest.mark.parametrize("fault", [LOST, LOST_ON_CONSOLE])
+def test_records_that_are_lost_are_missed(bench: Bench, tmp_path: Path, fault: int) -> None:
+    only_in_the_standin(bench)
+    module, loading = run_generated(bench, "fifo-one-sender", tmp_path, standin_fault=fault)
+    assert loading.end.kind is EventKind.LOADED
+    (records,) = read(loading.text).loads
+    assert not records.complete
+    bench.unload_file(module)

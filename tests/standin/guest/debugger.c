@@ -10,6 +10,8 @@
 
 #include <dirent.h>
 #include <net/if.h>
+#include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +25,7 @@
 
 #define PAGE_LINES	20
 #define REBOOT_SECONDS	15
+#define NMI_LOOK	250	/* ms between two looks for an NMI */
 #define SETTING		"/run/sysctl/debug.debugger_on_panic"
 #define SECONDS		"/run/kenv/standin.reboot_seconds"
 
@@ -185,7 +188,7 @@ read_command(char *text, size_t size)
 	put("\n");
 }
 
-static void
+static void __attribute__((noreturn))
 converse(const struct last_words *words)
 {
 	char text[128];
@@ -226,31 +229,92 @@ reboot_later(void)
 	restart();
 }
 
+/* How many NMIs the machine got: what an operator's button sends. */
+static long
+nmis(void)
+{
+	FILE *file = fopen("/proc/interrupts", "r");
+	char *p, *rest, text[1024];
+	long count = 0, one;
+
+	if (file == NULL)
+		return (0);
+	while (fgets(text, sizeof(text), file) != NULL) {
+		if ((p = strstr(text, "NMI:")) == NULL)
+			continue;
+		for (p += 4; (one = strtol(p, &rest, 10), rest != p); p = rest)
+			count += one;
+	}
+	fclose(file);
+	return (count);
+}
+
+/* Wait until there is something to read, or an NMI came: then zero. */
+static int
+wait_or_nmi(int fd)
+{
+	static long known = -1;
+	struct pollfd wait = { .fd = fd, .events = POLLIN };
+	long now;
+
+	for (;;) {
+		if (poll(&wait, 1, NMI_LOOK) > 0)
+			return (1);
+		now = nmis();
+		if (known >= 0 && now > known) {
+			known = now;
+			return (0);
+		}
+		known = now;
+	}
+}
+
 static void
 wait_for_break(void)
 {
 	int before[2] = { 0, 0 }, c;
 
-	for (;;) {
+	while (wait_or_nmi(line)) {
 		c = get();
 		if (before[0] == 0xff && before[1] == 0 && c == 0)
 			return;
 		before[0] = before[1];
 		before[1] = c;
 	}
+	put("NMI ... going to debugger\n");
+}
+
+/* That one's page tables stay those of the kernel's process. */
+static void
+leave_first_cpu(void)
+{
+	cpu_set_t others;
+	long cpu, count = sysconf(_SC_NPROCESSORS_ONLN);
+
+	CPU_ZERO(&others);
+	for (cpu = 1; cpu < count; ++cpu)
+		CPU_SET((int)cpu, &others);
+	if (count > 1)
+		sched_setaffinity(0, sizeof(others), &others);
 }
 
 void
 debugger(int told, struct last_words *words)
 {
 	char c;
+	int nmi = !wait_or_nmi(told);
 
-	if (read(told, &c, 1) != 1)
+	if (!nmi && read(told, &c, 1) != 1)
 		_exit(1);
+	leave_first_cpu();
 	kill(-1, SIGSTOP);
 	kill(words->anchor, SIGCONT);
 	network_down();
 	take_console();
+	if (nmi) {
+		put("NMI ... going to debugger\n");
+		converse(words);
+	}
 	switch (words->stop) {
 	case STOP_PANIC:
 		if (number(SETTING, 1) == 0)
@@ -258,7 +322,6 @@ debugger(int told, struct last_words *words)
 		break;
 	case STOP_HANG:
 		wait_for_break();
-		put("~");
 		break;
 	case STOP_DEAF:
 		for (;;)

@@ -1,7 +1,7 @@
 /*
  * The stand-in's kernel: LWKT in user space (vm/userland/kern), a process of a
- * Linux guest.  This takes the place of the host half's main.c and console.c, and
- * linker.c that of its module.c.
+ * Linux guest.  This takes the place of the host half's main.c and console.c,
+ * and linker.c that of its module.c.
  *
  * Commands come line by line through a FIFO, one at a time, as
  * "kldload PATH REPLY" or "kldunload NAME REPLY", where REPLY is a FIFO that
@@ -48,8 +48,8 @@
 
 enum fault {
 	FAULT_NONE,
-	FAULT_HANG,	/* everything stops, a break gets the debugger */
-	FAULT_DEAF,	/* everything stops, a break does not help */
+	FAULT_HANG,	/* all stops; a break or an NMI gets the debugger */
+	FAULT_DEAF,	/* all stops, and neither helps */
 	FAULT_SILENT,	/* the console shows nothing more; all else goes on */
 	FAULT_REBOOT,	/* with no word */
 	FAULT_POWEROFF,
@@ -183,9 +183,11 @@ ul_host_console(const char *text, unsigned long length)
 			to_msgbuf(text, length);
 			return;
 		case FAULT_REBOOT:
+			tcdrain(console);
 			reboot(RB_AUTOBOOT);
 			break;
 		case FAULT_POWEROFF:
+			tcdrain(console);
 			reboot(RB_POWER_OFF);
 			break;
 		case FAULT_TORN:

@@ -7,8 +7,8 @@
 
 enum stop {
 	STOP_PANIC,	/* into the debugger, or a reboot without one */
-	STOP_HANG,	/* nothing runs; a break on the line gets the debugger */
-	STOP_DEAF	/* nothing runs, and a break is not heard */
+	STOP_HANG,	/* nothing runs; a break on the line or an NMI gets the debugger */
+	STOP_DEAF	/* nothing runs, and neither is heard */
 };
 
 struct last_words {
