@@ -27,7 +27,7 @@ run: $(VENV)/for-run
 	$(BIN)/msgport run $(ARGS)
 
 test: $(VENV)/for-test
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto $(ARGS)
 
 lint: $(VENV)/for-test
 	$(BIN)/ruff check .
