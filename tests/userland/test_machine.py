@@ -241,7 +241,9 @@ def gone(pid: int) -> bool:
     return False
 
 
-def test_no_process_outlives_a_harness_that_is_killed(machine: UserlandMachine, tmp_path: Path) -> None:
+def test_no_process_outlives_a_harness_that_is_killed_and_the_next_one_removes_its_folder(
+    machine: UserlandMachine, tmp_path: Path
+) -> None:
     module = build(machine, tmp_path, 'kprintf("spinning\\n"); for (;;) continue;')
     program = f"""
 import os, signal, pathlib
@@ -249,12 +251,16 @@ from msgport_vm.userland import UserlandMachine
 machine = UserlandMachine(cpus=2)
 machine.boot()
 for event in machine.load(pathlib.Path({str(module)!r}), {{}}, 60.0):
-    print(machine._process.popen.pid, flush=True)
+    print(machine._process.popen.pid, machine._vmcore.parent, flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
-    assert gone(int(done.stdout))
+    pid, folder = done.stdout.split()
+    assert gone(int(pid)) and Path(folder).is_dir()
+    with UserlandMachine(cpus=1) as following:
+        following.boot()
+        assert not Path(folder).exists()
 
 
 def test_closing_ends_the_process_and_may_be_done_twice(machine: UserlandMachine, tmp_path: Path) -> None:

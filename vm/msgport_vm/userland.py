@@ -22,6 +22,7 @@ from typing import IO
 import platformdirs
 
 from msgport_vm.machine import BuildError, Event, EventKind, Facts, MachineError, UnloadRefusedError
+from msgport_vm.scratch import Scratch
 
 COMPILERS = ("cc", "gcc", "clang")
 WARNINGS = ("-Wall", "-Wextra", "-Werror")
@@ -311,7 +312,7 @@ class UserlandMachine:
         self._toolchain: Toolchain | None = None
         self._runtime: Runtime | None = None
         self._process: _Process | None = None
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._scratch: Scratch | None = None
         self._memory = b""
         self._environment: set[str] = set()
 
@@ -331,9 +332,9 @@ class UserlandMachine:
 
     @property
     def _vmcore(self) -> Path:
-        if self._folder is None:
-            self._folder = tempfile.TemporaryDirectory(prefix="msgport-userland-")
-        return Path(self._folder.name) / "vmcore"
+        if self._scratch is None:
+            self._scratch = Scratch(self._cache / "machines")
+        return self._scratch.path / "vmcore"
 
     def boot(self) -> Facts:
         """Build the machine if need be and start it. Raises MachineError when it does not come up."""
@@ -487,6 +488,6 @@ class UserlandMachine:
         """End it and remove what it left; what was built stays in the cache. Safe to call twice."""
         if self._process is not None:
             self._bury()
-        if self._folder is not None:
-            self._folder.cleanup()
-            self._folder = None
+        if self._scratch is not None:
+            self._scratch.remove()
+            self._scratch = None
