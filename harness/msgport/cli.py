@@ -257,6 +257,8 @@ def _run(options: argparse.Namespace) -> int:
                 for result in run(machine, facts, variants, order, folder):
                     done.append(result)
                     progress.judged(result)
+            for left in machine.left_behind:
+                progress.note(f"left behind on the machine: {left}")
         except KeyboardInterrupt:
             failure = f"interrupted after {len(done)} of {len(variants)} variants; what was judged is kept"
         except MachineError as error:

@@ -40,6 +40,8 @@ def test_facts_say_what_it_is(bench: Bench) -> None:
 
 def test_nothing_here_claims_to_be_dragonfly(bench: Bench) -> None:
     assert "not DragonFly" in bench.facts.kernel
+    # Over ssh a machine must say that it is DragonFly to be let in at all.
+    assert not bench.facts.dragonfly or bench.facts.target == "ssh"
 
 
 def test_a_module_that_does_not_compile_is_told_with_the_compilers_words(bench: Bench, tmp_path: Path) -> None:

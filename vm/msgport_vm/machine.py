@@ -72,7 +72,12 @@ class UnloadRefusedError(MachineError):
 
 
 class Machine(Protocol):
-    """A machine that modules can be loaded on. Used as a context manager: leaving it ends everything it started."""
+    """A machine that modules can be loaded on. Used as a context manager: leaving it ends everything it started.
+
+    ``left_behind`` says, after that, what could not be ended or removed all the same.
+    """
+
+    left_behind: tuple[str, ...]
 
     def boot(self) -> Facts:
         """Start it. Raises MachineError with the last screen when it does not come up."""

@@ -77,6 +77,7 @@ class QemuMachine:
         self._kernel: Kernel | None = None
         self._program: Program | None = None
         self._key = ""
+        self.left_behind: tuple[str, ...] = ()
         self._built: list[Path] = []
         self._building = Lock()
         self._on_disc: list[Path] = []
@@ -126,7 +127,7 @@ class QemuMachine:
         return Facts(
             target="qemu",
             kernel=kernel.version,
-            dragonfly=True,
+            dragonfly=kernel.version.startswith("DragonFly"),
             era=kernel.era,
             invariants=kernel.invariants,
             cpus=kernel.cpus,

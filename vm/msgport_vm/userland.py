@@ -313,6 +313,7 @@ class UserlandMachine:
         self._runtime: Runtime | None = None
         self._process: _Process | None = None
         self._scratch: Scratch | None = None
+        self.left_behind: tuple[str, ...] = ()
         self._memory = b""
         self._environment: set[str] = set()
 
