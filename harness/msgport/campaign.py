@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Literal
 
 from msgport.check.models import Models
-from msgport.check.verdict import Kind, Verdict, judge, untested
-from msgport.execution import LOADS, Execution, Limits, execute
+from msgport.check.verdict import Kind, Verdict, untested
+from msgport.execution import LOADS, Limits, execute
 from msgport.kmod.module import Module, generate
 from msgport.manual.api import Era
 from msgport.manual.panics import ASSERTIONS
@@ -57,13 +57,12 @@ def run(
     with ThreadPoolExecutor(max_workers=1) as background:
         try:
             builds = [
-                None
-                if unfit(models, facts)
-                else background.submit(_build, machine, facts, models, order, order.nonce + LOADS * place, results)
+                unfit(models, facts)
+                or background.submit(_build, machine, facts, models, order, order.nonce + LOADS * place, results)
                 for place, models in enumerate(variants)
             ]
             for place, (models, build) in enumerate(zip(variants, builds, strict=True)):
-                done.append(_run_one(machine, facts, models, order, order.nonce + LOADS * place, build, results))
+                done.append(_run_one(machine, models, order, order.nonce + LOADS * place, build, results))
                 results.write(run_data(stamp, done, complete=False, ended="running"))
                 yield done[-1]
             ended = "done"
@@ -91,16 +90,16 @@ def unfit(models: Models, facts: Facts) -> str:
 
 def _run_one(
     machine: Machine,
-    facts: Facts,
     models: Models,
     order: Order,
     nonce: int,
-    build: Future[tuple[Path, Path]] | None,
+    build: Future[tuple[Path, Path]] | str,
     results: ResultsFolder,
 ) -> VariantResult:
+    """Run a variant; ``build`` is its module under way, or the reason why it is not to be run."""
     variant = models.variant
-    if build is None:
-        return VariantResult(variant, untested(unfit(models, facts)))
+    if isinstance(build, str):
+        return VariantResult(variant, untested(build))
     try:
         source, module = build.result()
     except BuildError as error:
@@ -109,21 +108,8 @@ def _run_one(
     execution = execute(machine, module, models, order.limits, nonce, order.seed)
     seconds = time.monotonic() - start
     transcript = results.write_file(variant.name, "transcript.txt", execution.text)
-    verdict = judged(models, execution, order)
+    verdict = models.judge(execution.observed(), order.by, require_seen=order.require_seen)
     return VariantResult(variant, verdict, seconds, transcript, str(source.relative_to(results.path)))
-
-
-def judged(models: Models, execution: Execution, order: Order) -> Verdict:
-    """Judge what the loads of a variant showed."""
-    return judge(
-        models.variant,
-        execution.observed(),
-        models.manual.outcomes,
-        models.kernel.outcomes,
-        order.by,
-        require_seen=order.require_seen,
-        deviations=models.deviations,
-    )
 
 
 def module_of(models: Models, limits: Limits, nonce: int, seed: int, era: Era) -> Module:

@@ -7,7 +7,6 @@ from typing import Literal
 
 from msgport.check.models import consult
 from msgport.check.observed import StaleTranscriptError, gather
-from msgport.check.verdict import judge
 from msgport.report.data import VariantResult
 from msgport.scenario.canonical import content_hash
 from msgport.scenario.program import Variant
@@ -40,16 +39,8 @@ def judge_transcript(
             raise _unknown(theirs[0], known.values())
         models = consult(known[version])
         # A load that lost its begin record may have been of any of them.
-        verdict = judge(
-            models.variant,
-            gather(models.variant, [*theirs, *nameless]),
-            models.manual.outcomes,
-            models.kernel.outcomes,
-            by,
-            require_seen=require_seen,
-            deviations=models.deviations,
-        )
-        results.append(VariantResult(models.variant, verdict))
+        observed = gather(models.variant, [*theirs, *nameless])
+        results.append(VariantResult(models.variant, models.judge(observed, by, require_seen=require_seen)))
     return results
 
 

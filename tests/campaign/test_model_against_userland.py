@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from msgport.campaign import Order, judged, module_of
+from msgport.campaign import module_of
 from msgport.check.models import Models
 from msgport.check.verdict import Kind
 from msgport.execution import Limits, execute
@@ -46,11 +46,11 @@ def predicted(seed: int) -> Models | None:
 
 def disagreement(machine: UserlandMachine, models: Models, seed: int, folder: Path) -> str:
     """Run a variant; say what was seen that the kernel model does not allow. Empty when all of it is allowed."""
-    order = Order(LIMITS, seed, nonce=1 + 100 * seed)
-    module = module_of(models, LIMITS, order.nonce, seed, Era.E)
+    nonce = 1 + 100 * seed
+    module = module_of(models, LIMITS, nonce, seed, Era.E)
     write(module, folder)
-    execution = execute(machine, machine.build(folder), models, LIMITS, order.nonce, seed)
-    verdict = judged(models, execution, order)
+    execution = execute(machine, machine.build(folder), models, LIMITS, nonce, seed)
+    verdict = models.judge(execution.observed(), "both", require_seen=False)
     # Two threads that may panic alike can leave open which of them it was; that is no disagreement.
     agrees = verdict.kind is not Kind.VIOLATES and not verdict.problems and verdict.executions
     return "" if agrees else f"{verdict}\n{execution.text}"

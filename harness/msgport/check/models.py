@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from msgport.check.expectations import undeclared, wrong_expectations
+from msgport.check.observed import Observed
+from msgport.check.verdict import Verdict, judge
 from msgport.model.deviations import deviations_of
 from msgport.model.explore import Exploration, explore
 from msgport.model.semantics import KERNEL, MANUAL
@@ -25,6 +28,18 @@ class Models:
     def deviations(self, outcome: Outcome) -> Sequence[str]:
         """Name the deviations behind a kernel's outcome that the manual does not permit."""
         return deviations_of(self.variant, outcome)
+
+    def judge(self, observed: Observed, by: Literal["both", "manual"], *, require_seen: bool) -> Verdict:
+        """Judge what was observed of the variant by what the models allow: see ``verdict.judge``."""
+        return judge(
+            self.variant,
+            observed,
+            self.manual.outcomes,
+            self.kernel.outcomes,
+            by,
+            require_seen=require_seen,
+            deviations=self.deviations,
+        )
 
 
 class UndeclaredDeviationError(Exception):
