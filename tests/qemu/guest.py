@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from collections.abc import Iterator, Sequence
@@ -27,6 +28,11 @@ class Guest:
     heard: str = field(default="", init=False)
 
     def play(self, line: socket.socket) -> None:
+        """Say and hear all of it, or as much as there is someone at the other end."""
+        with contextlib.suppress(BrokenPipeError):
+            self._play(line)
+
+    def _play(self, line: socket.socket) -> None:
         waited = ""
         for key, text in self.script:
             while key not in waited:

@@ -16,6 +16,7 @@ from msgport_vm.machine import MachineError
 from msgport_vm.qemu_accelerator import EMULATED, boot_sector, choose, runs
 from msgport_vm.qemu_process import Program, QemuProcess, create_overlay, image_size
 from msgport_vm.qmp import RefusedError
+from tests.processes import is_gone, is_there
 
 QEMU = "qemu-system-x86_64"
 needs_qemu = pytest.mark.skipif(shutil.which(QEMU) is None, reason=f"{QEMU} is not installed")
@@ -28,28 +29,15 @@ sys.stdin.read()
 """
 
 
-def there(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    # A process whose parent is gone too stays a zombie where nobody reaps it.
-    stat = Path(f"/proc/{pid}/stat")
-    return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"
-
-
 @needs_qemu
 def test_qemu_ends_when_the_harness_is_killed() -> None:
     command = [sys.executable, "-c", HARNESS, QEMU]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as harness:
         assert harness.stdout is not None
         pid = int(harness.stdout.readline())
-        assert there(pid)
+        assert is_there(pid)
         harness.kill()
-    end = time.monotonic() + 10
-    while there(pid) and time.monotonic() < end:
-        time.sleep(0.01)
-    assert not there(pid)
+    assert is_gone(pid)
 
 
 @needs_qemu
@@ -57,7 +45,7 @@ def test_qemu_is_ended_with_its_watcher() -> None:
     process = QemuProcess(Program(QEMU), ["-machine", "none"])
     assert process.running
     assert process.end().startswith("ended by the harness")
-    assert not there(process.pid)
+    assert is_gone(process.pid)
     process.end()
 
 

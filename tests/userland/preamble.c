@@ -67,6 +67,7 @@ start(int cpu, void (*func)(void *), void *arg)
 static void __unused
 finish(void)
 {
+	const char *why;
 	int n;
 
 	while (atomic_load_acq_int(&finished) != nworkers) {
@@ -75,8 +76,9 @@ finish(void)
 			tsleep(&finished, PINTERLOCKED, "finish", 0);
 	}
 	for (n = 0; n < nworkers; ++n) {
-		while (workers[n].td->td_wmesg == NULL ||
-		    strcmp(workers[n].td->td_wmesg, "tdreap") != 0)
+		/* Read once: its sleep ends each tick, and there is none then. */
+		while ((why = workers[n].td->td_wmesg) == NULL ||
+		    strcmp(why, "tdreap") != 0)
 			tsleep(&finished, 0, "reap", 1);
 		lwkt_rele(workers[n].td);
 	}

@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 
 from msgport_vm.machine import BuildError, Event, EventKind, Machine, MachineError, UnloadRefusedError
 from msgport_vm.userland import UserlandMachine, build_runtime, default_cache, default_sources, find_compiler
+from tests.processes import is_gone
 
 from .conftest import collect, collect_text
 
@@ -228,19 +228,6 @@ def test_a_killed_machine_has_died(machine: UserlandMachine, tmp_path: Path) -> 
     assert load(machine, module)[1].kind is EventKind.LOADED
 
 
-def gone(pid: int) -> bool:
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return True
-        if Path(f"/proc/{pid}/stat").exists() and Path(f"/proc/{pid}/stat").read_text().split(")")[1].split()[0] == "Z":
-            return True
-        time.sleep(0.01)
-    return False
-
-
 def test_no_process_outlives_a_harness_that_is_killed_and_the_next_one_removes_its_folder(
     machine: UserlandMachine, tmp_path: Path
 ) -> None:
@@ -257,7 +244,7 @@ for event in machine.load(pathlib.Path({str(module)!r}), {{}}, 60.0):
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
     pid, folder = done.stdout.split()
-    assert gone(int(pid)) and Path(folder).is_dir()
+    assert is_gone(int(pid)) and Path(folder).is_dir()
     with UserlandMachine(cpus=1) as following:
         following.boot()
         assert not Path(folder).exists()
