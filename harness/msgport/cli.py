@@ -24,7 +24,7 @@ from msgport.check.models import Models, consult
 from msgport.manual.api import Era
 from msgport.scenario.source import ScenarioError
 from msgport.selection import SelectionError, choose
-from msgport.targets import GUEST_SECONDS, TARGETS, Target, TargetError
+from msgport.targets import GUEST_SECONDS, TargetError, add_options, chosen, positive
 
 if TYPE_CHECKING:
     from msgport.report.data import VariantResult
@@ -90,24 +90,12 @@ def _parser() -> argparse.ArgumentParser:
 
     run = commands.add_parser("run", help="run scenarios on a machine and judge what they did")
     _add_scenarios(run, "*")
-    run.add_argument("--target", default="userland", metavar="TARGET", help=f"{', '.join(TARGETS)} (default: userland)")
-    run.add_argument("--cpus", type=_positive, default=4, metavar="N", help="virtual CPUs (default: 4)")
-    run.add_argument(
-        "--userland", type=Path, metavar="DIR", help="a changed copy of vm/userland: try your own lwkt_msgport.c"
-    )
-    qemu = run.add_argument_group("for --target qemu")
-    qemu.add_argument("--image", type=Path, metavar="FILE", help="a DragonFly ISO, .img or qcow2; never written to")
-    qemu.add_argument("--kernel", type=Path, metavar="FILE", help="a multiboot kernel that QEMU boots itself")
-    qemu.add_argument("--sysdir", type=Path, metavar="DIR", help="sys of the kernel's source: modules are built here")
-    qemu.add_argument("--memory", type=_positive, default=1024, metavar="MB", help="also for vagrant (default: 1024)")
-    qemu.add_argument("--accel", default="auto", metavar="NAME", help="kvm, tcg, ... (default: what works here)")
-    qemu.add_argument("--bus", choices=["ahci", "virtio"], default="ahci", help="how its disks are attached")
-    run.add_argument("--allow-panic", action="store_true", help="over ssh: the machine may be crashed and rebooted")
+    add_options(run)
     limit = run.add_mutually_exclusive_group()
     limit.add_argument(
         "--time", type=_seconds, metavar="S", help="seconds a variant (default: 0.5; on a real kernel 0.25)"
     )
-    limit.add_argument("--iterations", type=_positive, default=0, metavar="N", help="executions a variant")
+    limit.add_argument("--iterations", type=positive, default=0, metavar="N", help="executions a variant")
     run.add_argument("--seed", type=_seed, default=1, metavar="N", help="seed of the random delays (default: 1)")
     run.add_argument("--judge", choices=["both", "manual"], default="both", help="whose word counts (default: both)")
     run.add_argument("--require-seen", action="store_true", help="an unseen `sometimes` is inconclusive")
@@ -159,12 +147,6 @@ def _add_scenarios(parser: argparse.ArgumentParser, count: str) -> None:
 
 def _add_format(parser: argparse.ArgumentParser, *formats: str) -> None:
     parser.add_argument("--format", choices=formats, default=formats[0], help=f"default: {formats[0]}")
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
-    return int(text)
 
 
 def _seed(text: str) -> int:
@@ -242,7 +224,7 @@ def _run(options: argparse.Namespace) -> int:
     from msgport_vm.machine import MachineError
 
     variants = _consulted(options)
-    target = _target(options)
+    target = chosen(options)
     limits = Limits(0 if options.iterations else options.time or target.seconds, options.iterations)
     order = Order(limits, options.seed, _fresh_nonce(), options.judge, options.require_seen)
     done: list[VariantResult] = []
@@ -271,21 +253,6 @@ def _run(options: argparse.Namespace) -> int:
         _fail(failure, INCONCLUSIVE)
         return VIOLATES if exit_status(done) == VIOLATES else INCONCLUSIVE
     return exit_status(done)
-
-
-def _target(options: argparse.Namespace) -> Target:
-    return Target(
-        options.target,
-        options.cpus,
-        userland=options.userland,
-        image=options.image,
-        kernel=options.kernel,
-        sysdir=options.sysdir,
-        memory=options.memory,
-        accelerator=options.accel,
-        bus=options.bus,
-        allow_panic=options.allow_panic,
-    )
 
 
 def _ran_on(facts: Facts) -> str:

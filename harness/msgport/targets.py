@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -94,3 +95,45 @@ class Target:
         from msgport_vm.vagrant import VagrantMachine
 
         return VagrantMachine(cpus=self.cpus, memory=self.memory, log=note)
+
+
+def positive(text: str) -> int:
+    """Read a whole number above 0, for argparse."""
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that choose a machine: ``chosen`` reads them."""
+    parser.add_argument(
+        "--target", default="userland", metavar="TARGET", help=f"{', '.join(TARGETS)} (default: userland)"
+    )
+    parser.add_argument("--cpus", type=positive, default=4, metavar="N", help="virtual CPUs (default: 4)")
+    parser.add_argument(
+        "--userland", type=Path, metavar="DIR", help="a changed copy of vm/userland: try your own lwkt_msgport.c"
+    )
+    qemu = parser.add_argument_group("for --target qemu")
+    qemu.add_argument("--image", type=Path, metavar="FILE", help="a DragonFly ISO, .img or qcow2; never written to")
+    qemu.add_argument("--kernel", type=Path, metavar="FILE", help="a multiboot kernel that QEMU boots itself")
+    qemu.add_argument("--sysdir", type=Path, metavar="DIR", help="sys of the kernel's source: modules are built here")
+    qemu.add_argument("--memory", type=positive, default=1024, metavar="MB", help="also for vagrant (default: 1024)")
+    qemu.add_argument("--accel", default="auto", metavar="NAME", help="kvm, tcg, ... (default: what works here)")
+    qemu.add_argument("--bus", choices=["ahci", "virtio"], default="ahci", help="how its disks are attached")
+    parser.add_argument("--allow-panic", action="store_true", help="over ssh: the machine may be crashed and rebooted")
+
+
+def chosen(options: argparse.Namespace) -> Target:
+    """The machine that a command line asks for, by the options of ``add_options``."""
+    return Target(
+        options.target,
+        options.cpus,
+        userland=options.userland,
+        image=options.image,
+        kernel=options.kernel,
+        sysdir=options.sysdir,
+        memory=options.memory,
+        accelerator=options.accel,
+        bus=options.bus,
+        allow_panic=options.allow_panic,
+    )
