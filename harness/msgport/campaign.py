@@ -8,11 +8,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from msgport.check.models import Models
+from msgport.check.models import Models, with_spin_builtin
 from msgport.check.verdict import Kind, Verdict, untested
 from msgport.execution import LOADS, Limits, execute
 from msgport.kmod.module import Module, generate
@@ -21,6 +21,7 @@ from msgport.manual.panics import ASSERTIONS
 from msgport.report.data import VariantResult, run_data
 from msgport.report.results import ResultsFolder
 from msgport.scenario.outcome import ANYTHING
+from msgport.scenario.source import ScenarioError
 from msgport_vm.machine import BuildError, Facts, Machine
 
 
@@ -43,6 +44,7 @@ def run(
     However it ends, results.json holds what was judged until then and says whether that is all. Raises MachineError
     when the machine cannot be brought back, ResultsError when something cannot be written.
     """
+    fits = [fitted(models, facts) for models in variants]
     done: list[VariantResult] = []
     stamp = {
         **asdict(facts),
@@ -57,11 +59,10 @@ def run(
     with ThreadPoolExecutor(max_workers=1) as background:
         try:
             builds = [
-                unfit(models, facts)
-                or background.submit(_build, machine, facts, models, order, order.nonce + LOADS * place, results)
-                for place, models in enumerate(variants)
+                reason or background.submit(_build, machine, facts, models, order, order.nonce + LOADS * place, results)
+                for place, (models, reason) in enumerate(fits)
             ]
-            for place, (models, build) in enumerate(zip(variants, builds, strict=True)):
+            for place, ((models, _), build) in enumerate(zip(fits, builds, strict=True)):
                 done.append(_run_one(machine, models, order, order.nonce + LOADS * place, build, results))
                 results.write(run_data(stamp, done, complete=False, ended="running"))
                 yield done[-1]
@@ -72,6 +73,16 @@ def run(
         finally:
             background.shutdown(cancel_futures=True)
             results.write(run_data(stamp, done, complete=ended == "done", ended=ended))
+
+
+def fitted(models: Models, facts: Facts) -> tuple[Models, str]:
+    """What the models say of a variant on this machine's kernel, and why it cannot be run there (see ``unfit``)."""
+    if facts.spin_builtin:
+        try:
+            models = with_spin_builtin(models)
+        except ScenarioError as error:
+            return models, f"means nothing where threads' built-in ports are spin ports: {error.message}"
+    return models, unfit(models, facts)
 
 
 def unfit(models: Models, facts: Facts) -> str:
@@ -108,7 +119,12 @@ def _run_one(
     execution = execute(machine, module, models, order.limits, nonce, order.seed)
     seconds = time.monotonic() - start
     transcript = results.write_file(variant.name, "transcript.txt", execution.text)
-    verdict = models.judge(execution.observed(), order.by, require_seen=order.require_seen)
+    observed = execution.observed()
+    loads = [life.load for life in execution.lives if life.load]
+    if any(load.spin_builtin != models.semantics.spin_builtin for load in loads if load.environment):
+        problem = "the module found the threads' built-in ports to be of another kind than the machine was booted with"
+        observed = replace(observed, problems=(*observed.problems, problem))
+    verdict = models.judge(observed, order.by, require_seen=order.require_seen)
     return VariantResult(variant, verdict, seconds, transcript, str(source.relative_to(results.path)))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
-from msgport.check.models import consult
+from msgport.check.models import consult, with_spin_builtin
 from msgport.check.observed import StaleTranscriptError, gather
 from msgport.report.data import VariantResult
 from msgport.scenario.canonical import content_hash
@@ -26,18 +26,21 @@ def judge_transcript(
     when the scenario at hand is another version; ScenarioError when the scenario is wrong.
     """
     known = {content_hash(variant): variant for variant in variants}
-    loads: dict[str, list[Load]] = {}
+    loads: dict[tuple[str, bool], list[Load]] = {}
     nameless: list[Load] = []
     for load in read(*lives(text)).loads:
-        loads.setdefault(load.hash, []).append(load) if load.hash else nameless.append(load)
+        whose = loads.setdefault((load.hash, load.spin_builtin), []) if load.hash else nameless
+        whose.append(load)
     if not loads:
         found = f"{len(nameless)} loads, none with a begin record" if nameless else "no records of a module"
         raise UnknownTranscriptError(f"the transcript holds {found}: save the console from before the kldload on")
     results: list[VariantResult] = []
-    for version, theirs in loads.items():
+    for (version, spin_builtin), theirs in loads.items():
         if version not in known:
             raise _unknown(theirs[0], known.values())
         models = consult(known[version])
+        if spin_builtin:
+            models = with_spin_builtin(models)
         # A load that lost its begin record may have been of any of them.
         observed = gather(models.variant, [*theirs, *nameless])
         results.append(VariantResult(models.variant, models.judge(observed, by, require_seen=require_seen)))

@@ -12,7 +12,7 @@ SOURCE = Path(__file__).parent / "probe" / "msgport_probe.c"
 
 _NUMBERS = re.compile(
     r"msgport-probe: osreldate=(?P<osreldate>\d+) ncpus=(?P<cpus>\d+) invariants=(?P<invariants>-?[01]) "
-    r"at=0x(?P<at>[0-9a-f]+)\."
+    r"spin=(?P<spin>[01]) at=0x(?P<at>[0-9a-f]+)\."
 )
 _KERNEL = re.compile(r"msgport-probe: kernel=([^\r\n]+)")
 
@@ -21,13 +21,15 @@ _KERNEL = re.compile(r"msgport-probe: kernel=([^\r\n]+)")
 class Kernel:
     """A kernel: its version line, its ``__DragonFly_version``, its CPUs, and whether it has INVARIANTS (None: unknown).
 
-    ``modules`` is an address in the part of the kernel's memory that modules are loaded into.
+    ``spin_builtin`` tells whether threads' built-in ports are spin ports. ``modules`` is an address in the part of the
+    kernel's memory that modules are loaded into.
     """
 
     version: str
     osreldate: int
     cpus: int
     invariants: bool | None
+    spin_builtin: bool
     modules: int
 
     @property
@@ -47,5 +49,6 @@ def read_probe(text: str) -> Kernel | None:
         osreldate=int(numbers["osreldate"]),
         cpus=int(numbers["cpus"]),
         invariants=known.get(numbers["invariants"]),
+        spin_builtin=numbers["spin"] == "1",
         modules=int(numbers["at"], 16),
     )

@@ -19,7 +19,8 @@ class Facts:
 
     ``cpus`` are virtual CPUs; ``host_cores`` those that they share. ``dragonfly`` is false on ``userland``.
     ``expendable`` tells whether it may be brought down: made to panic, or rebooted to be rid of threads that sleep for
-    ever. Of a machine that is not, variants that can end so are untested.
+    ever. Of a machine that is not, variants that can end so are untested. ``spin_builtin`` tells whether its threads'
+    built-in ports are spin ports (it was booted with ``lwkt.use_spin_port=1``).
     """
 
     target: str
@@ -33,6 +34,7 @@ class Facts:
     compiler: str
     extra: Mapping[str, str] = field(default_factory=dict)
     expendable: bool = True
+    spin_builtin: bool = False
 
 
 class EventKind(Enum):

@@ -130,6 +130,7 @@ class QemuMachine:
             dragonfly=kernel.version.startswith("DragonFly"),
             era=kernel.era,
             invariants=kernel.invariants,
+            spin_builtin=kernel.spin_builtin,
             cpus=kernel.cpus,
             host_cores=host_cores(),
             accelerator=accelerator.argument.replace(",", ", "),

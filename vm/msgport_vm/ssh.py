@@ -41,7 +41,8 @@ echo system=$(uname -s); echo release=$(uname -r); echo version=$(uname -v); ech
 echo osreldate=$(sysctl -n kern.osreldate); echo ncpu=$(sysctl -n hw.ncpu); \
 echo boottime=$(sysctl -n kern.boottime); echo guest=$(sysctl -n kern.vmm_guest 2>/dev/null); \
 echo pattern=$(sysctl -n debug.use_malloc_pattern 2>/dev/null); echo crash=$(cat /var/crash/bounds 2>/dev/null); \
-echo kenv=$(command -v kenv); echo cc=$(cc --version 2>/dev/null | head -n 1); \
+echo kenv=$(command -v kenv); echo spin=$(kenv lwkt.use_spin_port 2>/dev/null); \
+echo cc=$(cc --version 2>/dev/null | head -n 1); \
 for e in sudo doas; do if $e -n true 2>/dev/null; then echo elevate=$e; break; fi; done"""
 
 _PANIC_SETTINGS = (("debug.debugger_on_panic", 0), ("debug.trace_on_panic", 1))
@@ -168,6 +169,7 @@ class SshMachine:
             compiler="another machine's" if self._builder else about["cc"] or "none",
             extra=extra,
             expendable=self._expendable,
+            spin_builtin=about["spin"] not in ("", "0"),
         )
 
     def _about(self, link: Connection) -> dict[str, str]:

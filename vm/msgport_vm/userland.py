@@ -17,6 +17,7 @@ import time
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO
 
 import platformdirs
@@ -283,6 +284,7 @@ class UserlandMachine:
     ``cpus`` virtual CPUs (1 to 256) share the host's cores. ``sanitize`` is ``""``, ``"address,undefined"`` or
     ``"thread"``; a report ends the machine with DIED and the report as text. ``compiler`` overrides ``CC``.
     ``sources`` takes an altered copy of the machine's sources, ``cache`` another folder for what is built.
+    ``environment`` is the kernel's when it boots, as a loader sets it (``lwkt.use_spin_port``).
     """
 
     def __init__(
@@ -293,6 +295,7 @@ class UserlandMachine:
         compiler: str | None = None,
         sources: Path | None = None,
         cache: Path | None = None,
+        environment: Mapping[str, str] = MappingProxyType({}),
         unload_timeout: float = 30.0,
     ) -> None:
         """Keep the choices; nothing is built or started before boot().
@@ -305,6 +308,7 @@ class UserlandMachine:
             raise ValueError(f"unknown sanitizer {sanitize!r}; known: {', '.join(map(repr, SANITIZERS))}")
         self.cpus = cpus
         self.sanitize = sanitize
+        self.environment = environment
         self.unload_timeout = unload_timeout
         self._wanted = compiler
         self._sources = sources or default_sources()
@@ -315,7 +319,7 @@ class UserlandMachine:
         self._scratch: Scratch | None = None
         self.left_behind: tuple[str, ...] = ()
         self._memory = b""
-        self._environment: set[str] = set()
+        self._tunables: set[str] = set()
 
     def __enter__(self) -> UserlandMachine:
         """Nothing to do: boot() starts it."""
@@ -352,11 +356,12 @@ class UserlandMachine:
             host_cores=cores,
             accelerator="none: pthreads",
             compiler=toolchain.version,
+            spin_builtin=self.environment.get("lwkt.use_spin_port", "0") != "0",
             extra={"sanitize": self.sanitize or "none", "runtime": runtime.key},
         )
 
     def _start(self, runtime: Runtime) -> None:
-        self._environment = set()
+        self._tunables = set()
         self._vmcore.unlink(missing_ok=True)
         environment = {
             **os.environ,
@@ -365,6 +370,8 @@ class UserlandMachine:
             "UBSAN_OPTIONS": "print_stacktrace=1",
         }
         command = [str(runtime.program), "--cpus", str(self.cpus), "--vmcore", str(self._vmcore)]
+        for name, value in self.environment.items():
+            command += ["--kenv", f"{name}={value}"]
         if self.sanitize:
             command.append("--no-traps")  # the sanitizers tell more of a bad access
         self._process = process = _Process(command, environment)
@@ -438,9 +445,9 @@ class UserlandMachine:
 
     def load(self, module: Path, tunables: Mapping[str, int], timeout: float) -> Iterator[Event]:
         """Load ``module``: see ``machine.Machine``. A module whose MOD_LOAD fails stays in, as on DragonFly."""
-        orders = [f"kenv {name}=" for name in sorted(self._environment - set(tunables))]
+        orders = [f"kenv {name}=" for name in sorted(self._tunables - set(tunables))]
         orders += [f"kenv {name}={value}" for name, value in tunables.items()]
-        self._environment = set(tunables)
+        self._tunables = set(tunables)
         for order in (*orders, f"kldload {module.resolve()}"):
             outcome = yield from self._order(order, timeout)
             if isinstance(outcome, Event):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from msgport.check.expectations import undeclared, wrong_expectations
@@ -11,7 +11,7 @@ from msgport.check.observed import Observed
 from msgport.check.verdict import Verdict, judge
 from msgport.model.deviations import deviations_of
 from msgport.model.explore import Exploration, explore
-from msgport.model.semantics import KERNEL, MANUAL
+from msgport.model.semantics import KERNEL, MANUAL, SPIN_KERNEL, Semantics
 from msgport.scenario.outcome import Outcome
 from msgport.scenario.program import Position, Variant
 from msgport.scenario.source import ScenarioError
@@ -19,15 +19,16 @@ from msgport.scenario.source import ScenarioError
 
 @dataclass(frozen=True)
 class Models:
-    """The explorations of one variant under both models."""
+    """The explorations of one variant under both models; ``semantics`` is the kernel's."""
 
     variant: Variant
     manual: Exploration
     kernel: Exploration
+    semantics: Semantics = KERNEL
 
     def deviations(self, outcome: Outcome) -> Sequence[str]:
         """Name the deviations behind a kernel's outcome that the manual does not permit."""
-        return deviations_of(self.variant, outcome)
+        return deviations_of(self.variant, outcome, self.semantics)
 
     def judge(self, observed: Observed, by: Literal["both", "manual"], *, require_seen: bool) -> Verdict:
         """Judge what was observed of the variant by what the models allow: see ``verdict.judge``."""
@@ -53,7 +54,29 @@ def consult(variant: Variant) -> Models:
     kernel corrupts, an expectation that a model contradicts, more executions than can be explored. Raises
     UndeclaredDeviationError where we are.
     """
-    models = Models(variant, explore(variant, MANUAL), explore(variant, KERNEL))
+    models = _explored(variant, KERNEL)
+    for wrong in wrong_expectations(variant, models.manual.outcomes, models.kernel.outcomes):
+        shown = "no such outcome" if wrong.counterexample is None else f"also: {wrong.counterexample}"
+        raise ScenarioError(
+            f"{variant.name}: this expectation is wrong: the {wrong.model} model allows {shown}",
+            Position(wrong.file, wrong.expectation.line, 1),
+            f"`msgport explore --model {wrong.model} {variant.name}` prints every outcome",
+        )
+    return models
+
+
+def with_spin_builtin(models: Models) -> Models:
+    """The same variant on a kernel booted with ``lwkt.use_spin_port=1``: its threads' built-in ports are spin ports.
+
+    Expectations speak of thread ports there and bind no more. Raises ScenarioError where nothing can be judged then.
+    """
+    if not any(port.builtin for port in models.variant.ports):
+        return models
+    return _explored(replace(models.variant, expectations=()), SPIN_KERNEL)
+
+
+def _explored(variant: Variant, semantics: Semantics) -> Models:
+    models = Models(variant, explore(variant, MANUAL), explore(variant, semantics), semantics)
     for exploration in (models.kernel, models.manual):
         for statement in exploration.unowned:
             raise ScenarioError(
@@ -74,13 +97,6 @@ def consult(variant: Variant) -> Models:
                 variant.position,
                 "make it smaller: fewer columns, statements or messages",
             )
-    for wrong in wrong_expectations(variant, models.manual.outcomes, models.kernel.outcomes):
-        shown = "no such outcome" if wrong.counterexample is None else f"also: {wrong.counterexample}"
-        raise ScenarioError(
-            f"{variant.name}: this expectation is wrong: the {wrong.model} model allows {shown}",
-            Position(wrong.file, wrong.expectation.line, 1),
-            f"`msgport explore --model {wrong.model} {variant.name}` prints every outcome",
-        )
     for outcome in undeclared(models.manual.outcomes, models.kernel.outcomes, models.deviations):
         raise UndeclaredDeviationError(
             f"{variant.name}: the kernel model allows what the manual does not, without a named deviation: {outcome}"

@@ -176,6 +176,8 @@ def _view(variant: Variant, allowed: Collection[Outcome] | None, era: Era) -> di
         "overridden": bool(overridden),
         "setup": _setup(variant, writer, overridden),
         "spin_init": writer.spin_init,
+        "builtin": any(port.builtin for port in variant.ports),
+        "initport_spin": writer.initport_spin("&spin", "NULL"),
     }
 
 

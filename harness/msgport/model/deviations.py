@@ -10,8 +10,8 @@ from msgport.scenario.outcome import Outcome, matches
 from msgport.scenario.program import Variant
 
 
-def deviations_of(variant: Variant, outcome: Outcome) -> tuple[str, ...]:
-    """Name the deviations without which the kernel could not show an outcome that the manual does not permit.
+def deviations_of(variant: Variant, outcome: Outcome, kernel: Semantics = KERNEL) -> tuple[str, ...]:
+    """Name the deviations without which a kernel could not show an outcome that the manual does not permit.
 
     Empty when the manual permits the outcome, and when no deviation explains it. Where several would do, each by
     itself, they are a smallest set that has to go before the outcome does.
@@ -20,7 +20,7 @@ def deviations_of(variant: Variant, outcome: Outcome) -> tuple[str, ...]:
         return ()
 
     def shows(without: tuple[Deviation, ...]) -> bool:
-        semantics: Semantics = replace(KERNEL, **{d.field: getattr(MANUAL, d.field) for d in without})
+        semantics: Semantics = replace(kernel, **{d.field: getattr(MANUAL, d.field) for d in without})
         return any(matches(pattern, outcome) for pattern in explore(variant, semantics).outcomes)
 
     if shows(DEVIATIONS):

@@ -7,10 +7,10 @@ that it read and wrote; two steps that share no written object commute, which is
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
-from msgport.manual.api import FLAGS
+from msgport.manual.api import FLAGS, PortKind
 from msgport.model.facts import Facts
 from msgport.model.semantics import Semantics
 from msgport.model.state import INTRANSIT, NOBODY, Layout, State, Work
@@ -105,6 +105,8 @@ class Machine:
 
     def __init__(self, variant: Variant, semantics: Semantics) -> None:
         """Lay the variant out."""
+        if semantics.spin_builtin:
+            variant = _with_spin_builtin(variant)
         self.variant = variant
         self.semantics = semantics
         self.layout = Layout(variant)
@@ -163,3 +165,8 @@ class Machine:
         if self.register is not None:
             w[self.register] = value
         return None
+
+
+def _with_spin_builtin(variant: Variant) -> Variant:
+    ports = (replace(port, kind=PortKind.SPIN) if port.builtin else port for port in variant.ports)
+    return replace(variant, ports=tuple(ports))

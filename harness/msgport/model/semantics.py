@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,7 @@ class Semantics:
     ``drop_queued_only``: lwkt_dropmsg misses a message whose put is still under way to another CPU.
     ``priority_first``: PRIORITY messages are taken before all others; otherwise their order against others is open.
     ``asserts``: misuse trips an assertion (INVARIANTS); otherwise whatever follows it is undefined.
+    ``spin_builtin``: a thread's built-in port is a spin port, which the page does not know; otherwise a thread port.
     ``definite``: every result is known; otherwise those that the page does not define are open.
     """
 
@@ -29,6 +30,7 @@ class Semantics:
     priority_first: bool
     asserts: bool
     definite: bool
+    spin_builtin: bool = False
 
 
 MANUAL = Semantics(
@@ -59,6 +61,9 @@ KERNEL = Semantics(
 
 ``replace(KERNEL, asserts=False)`` is one without: what an assertion would have stopped then corrupts in silence.
 """
+
+SPIN_KERNEL = replace(KERNEL, spin_builtin=True)
+"""The same, booted with the tunable ``lwkt.use_spin_port=1``."""
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,8 @@ class Load:
     """All that the records of one load tell.
 
     ``nonce`` and ``life`` (the machine's life that it happened in, from 0) tell loads apart. ``hash`` and ``scenario``
-    are empty when the begin record is lost. ``environment`` is the env record as it stands. ``iterations`` and
+    are empty when the begin record is lost. ``environment`` is the env record as it stands. ``spin_builtin`` tells
+    whether threads' built-in ports were spin ports. ``iterations`` and
     ``ended`` are None without an end record. ``frozen`` is the number of the outcome that froze the rings. ``stuck``
     maps threads to the statement they sleep in. ``overflow`` counts outcomes that the module had no room for.
     ``problems`` says, one sentence each, what is lost or contradicts itself: while there is one, nothing is known of
@@ -74,6 +75,7 @@ class Load:
     hash: str = ""
     scenario: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
+    spin_builtin: bool = False
     sightings: tuple[Sighting, ...] = ()
     said: tuple[Said, ...] = ()
     trace: tuple[RingEntry, ...] = ()
@@ -114,6 +116,7 @@ def assemble(nonce: int, life: int, records: Iterable[Record], panic: Panic | No
         reading.hash,
         reading.scenario,
         reading.environment,
+        reading.spin_builtin,
         sightings,
         tuple(reading.said),
         tuple(reading.trace),
@@ -133,6 +136,7 @@ class _Reading:
     def __init__(self, numbered: Mapping[int, Record]) -> None:
         self.hash = self.scenario = ""
         self.environment: Mapping[str, str] = {}
+        self.spin_builtin = False
         self.said: list[Said] = []
         self.trace: list[RingEntry] = []
         self.frozen: int | None = None
@@ -161,6 +165,10 @@ class _Reading:
                 self.hash, self.scenario = get("h"), get("s")
             case "env":
                 self.environment = dict(record.fields)
+            case "builtin":
+                if get("kind") != "spin":
+                    raise ValueError
+                self.spin_builtin = True
             case "new":
                 outcome = int(get("k"))
                 int(get("i")), get("v"), get("e")

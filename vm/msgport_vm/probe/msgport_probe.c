@@ -33,7 +33,7 @@ probe_sysctl(char *name)
 static int
 probe_modevent(module_t mod, int type, void *unused)
 {
-	int invariants;
+	int invariants, spin;
 
 	(void)mod;
 	(void)unused;
@@ -42,8 +42,10 @@ probe_modevent(module_t mod, int type, void *unused)
 		invariants = -1;
 		if (probe_sysctl(probe_known) == 1)
 			invariants = probe_sysctl(probe_invariants);
+		spin = 0;
+		kgetenv_int("lwkt.use_spin_port", &spin);
 		kprintf("msgport-probe: osreldate=%d ncpus=%d invariants=%d "
-		    "at=%p.\n", osreldate, ncpus, invariants,
+		    "spin=%d at=%p.\n", osreldate, ncpus, invariants, spin != 0,
 		    (void *)probe_known);
 		kprintf("msgport-probe: kernel=%s", version);
 	}

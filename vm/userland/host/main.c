@@ -28,7 +28,7 @@ static void
 usage(void)
 {
 	fprintf(stderr, "usage: lwkt --cpus N [--control FD] [--vmcore FILE] "
-	    "[--spins N] [--no-traps]\n");
+	    "[--spins N] [--no-traps] [--kenv NAME=VALUE]...\n");
 	exit(2);
 }
 
@@ -63,6 +63,22 @@ setenv_command(char *assignment)
 	error = ul_kern_setenv(assignment, value);
 	ul_host_reply(error == 0 ? "ok" : "failed", error == 0 ? assignment :
 	    "kenv: no room in the kernel environment");
+}
+
+/* A variable that stands in the environment when the machine boots. */
+static void
+boot_environment(char *assignment)
+{
+	char *value = strchr(assignment, '=');
+
+	if (value == NULL)
+		usage();
+	*value++ = '\0';
+	if (ul_kern_setenv(assignment, value) != 0) {
+		fprintf(stderr, "lwkt: no room for %s in the kernel "
+		    "environment\n", assignment);
+		exit(2);
+	}
 }
 
 static void
@@ -111,6 +127,8 @@ main(int argc, char **argv)
 			control = (int)number(argv[n + 1], 0, 1 << 20);
 		else if (strcmp(argv[n], "--spins") == 0)
 			spins = number(argv[n + 1], 0, 1 << 30);
+		else if (strcmp(argv[n], "--kenv") == 0 && n + 1 < argc)
+			boot_environment(argv[n + 1]);
 		else if (strcmp(argv[n], "--vmcore") == 0 && n + 1 < argc)
 			vmcore = argv[n + 1];
 		else
