@@ -221,7 +221,7 @@ def _run(options: argparse.Namespace) -> int:
     from msgport.report.data import exit_status
     from msgport.report.progress import RunProgress
     from msgport.report.results import ResultsError
-    from msgport_vm.machine import MachineError
+    from msgport_vm.machine import MachineError, UnusableFileError
 
     variants = _consulted(options)
     target = chosen(options)
@@ -243,6 +243,8 @@ def _run(options: argparse.Namespace) -> int:
                 progress.note(f"left behind on the machine: {left}")
         except KeyboardInterrupt:
             failure = f"interrupted after {len(done)} of {len(variants)} variants; what was judged is kept"
+        except UnusableFileError as error:
+            raise UsageError(str(error)) from error
         except MachineError as error:
             failure = f"the machine failed: {error}" + (f"\n{error.screen}" if error.screen else "")
         except ResultsError as error:

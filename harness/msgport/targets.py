@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -37,6 +37,8 @@ class Target:
     memory: int = 1024
     accelerator: str = "auto"
     bus: Literal["ahci", "virtio"] = "ahci"
+    machine_type: str = "q35"
+    environment: Mapping[str, str] = field(default_factory=dict)
     allow_panic: bool = False
 
     @property
@@ -50,6 +52,8 @@ class Target:
         Raises TargetError when the target is unknown or something it needs is not given, and ImportError when a Python
         package that only this target needs is not installed.
         """
+        if self.environment and self.name != "qemu":
+            raise TargetError(f"--env is for --target qemu; the kernel of {self.name} has its own environment")
         try:
             if self.name == "userland":
                 return self._userland()
@@ -83,6 +87,8 @@ class Target:
             memory=self.memory,
             accelerator=self.accelerator,
             bus=self.bus,
+            machine=self.machine_type,
+            environment=self.environment,
         )
         return QemuMachine(options, self.sysdir, note=note)
 
@@ -104,6 +110,13 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def _variable(text: str) -> tuple[str, str]:
+    name, given, value = text.partition("=")
+    if not given:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name, value
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that choose a machine: ``chosen`` reads them."""
     parser.add_argument(
@@ -115,11 +128,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     qemu = parser.add_argument_group("for --target qemu")
     qemu.add_argument("--image", type=Path, metavar="FILE", help="a DragonFly ISO, .img or qcow2; never written to")
-    qemu.add_argument("--kernel", type=Path, metavar="FILE", help="a multiboot kernel that QEMU boots itself")
+    qemu.add_argument("--kernel", type=Path, metavar="FILE", help="your own kernel, in place of the image's")
     qemu.add_argument("--sysdir", type=Path, metavar="DIR", help="sys of the kernel's source: modules are built here")
     qemu.add_argument("--memory", type=positive, default=1024, metavar="MB", help="also for vagrant (default: 1024)")
     qemu.add_argument("--accel", default="auto", metavar="NAME", help="kvm, tcg, ... (default: what works here)")
     qemu.add_argument("--bus", choices=["ahci", "virtio"], default="ahci", help="how its disks are attached")
+    qemu.add_argument("--machine-type", default="q35", metavar="NAME", help="QEMU's -machine (default: q35)")
+    qemu.add_argument(
+        "--env", type=_variable, action="append", default=[], metavar="NAME=VALUE", help="for the kernel's environment"
+    )
     parser.add_argument("--allow-panic", action="store_true", help="over ssh: the machine may be crashed and rebooted")
 
 
@@ -135,5 +152,7 @@ def chosen(options: argparse.Namespace) -> Target:
         memory=options.memory,
         accelerator=options.accel,
         bus=options.bus,
+        machine_type=options.machine_type,
+        environment=dict(options.env),
         allow_panic=options.allow_panic,
     )

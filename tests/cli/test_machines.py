@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
 from msgport.cli import main
+from tests.standin.image import write_sysdir
 
 
 def test_doctor_tells_of_every_target(capsys: pytest.CaptureFixture[str]) -> None:
@@ -36,12 +38,33 @@ def test_a_file_that_is_no_image_is_told_apart(tmp_path: Path, capsys: pytest.Ca
         (["--target", "qemu"], "--sysdir"),
         (["--target", "qemu", "--sysdir", "."], "--image"),
         (["--target", "ssh://"], "ssh://"),
+        (["--target", "qemu", "--sysdir", ".", "--image", "x.iso", "--env", "a b=1"], "'a b' cannot be a variable"),
+        (["--target", "userland", "--env", "lwkt.use_spin_port=1"], "--env is for --target qemu"),
     ],
 )
 def test_a_target_that_lacks_something_is_a_usage_error(
     arguments: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["run", "say", "--results", str(tmp_path / "r"), *arguments]) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.skipif(shutil.which("qemu-system-x86_64") is None, reason="qemu-system-x86_64 is not installed")
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--kernel", "pyproject.toml"], "pyproject.toml is neither a kernel of DragonFly"),
+        (["--image", "gone.iso"], "cannot read the image gone.iso"),
+        (["--image", "pyproject.toml", "--sysdir", "tests"], "tests is not the sys folder of DragonFly's source"),
+    ],
+)
+def test_a_file_that_is_not_what_it_should_be_is_a_usage_error(
+    arguments: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sysdir = write_sysdir(tmp_path / "sysdir")
+    command = ["run", "say", "--target", "qemu", "--accel", "tcg", "--results", str(tmp_path / "r")]
+    assert main([*command, "--sysdir", str(sysdir), *arguments]) == 2
     assert said in capsys.readouterr().err
     assert not (tmp_path / "r").exists()
 

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from msgport_vm.machine import MachineError
+from msgport_vm.machine import MachineError, UnusableFileError
 from msgport_vm.qemu_accelerator import Accelerator
-from msgport_vm.qemu_options import MULTIBOOT, ROOT, QemuOptions, image_format, lay_out
+from msgport_vm.qemu_options import BOOT, MULTIBOOT, ROOT, QemuOptions, image_format, lay_out
 from msgport_vm.qemu_states import key_of
+from tests.qemu.kernels import compile_kernel
 
 TCG = Accelerator("tcg")
 
@@ -68,11 +69,60 @@ def test_a_multiboot_kernel_is_booted_with_its_command_line(tmp_path: Path) -> N
     assert (layout.disc_device, layout.disc_overlay) == ("/dev/vbd1", True)
 
 
-def test_a_kernel_that_qemu_cannot_boot_is_refused_with_the_way_out(tmp_path: Path) -> None:
+def test_a_file_that_is_no_kernel_is_refused(tmp_path: Path) -> None:
     plain = tmp_path / "plain"
-    plain.write_bytes(b"\x7fELF" + bytes(1000))
-    with pytest.raises(MachineError, match=r"no multiboot header.*/boot/kernel/kernel"):
+    plain.write_bytes(b"\x7fELF\x01" + bytes(1000))
+    with pytest.raises(UnusableFileError, match=r"neither a kernel of DragonFly for x86-64 .* nor has it a multiboot"):
         lay_out(QemuOptions(kernel=plain), TCG)
+    plain.write_bytes(b"\x7fELF\x02" + bytes(1000))
+    with pytest.raises(UnusableFileError, match=r"not a whole ELF file|no kernel of DragonFly"):
+        lay_out(QemuOptions(image=iso(tmp_path), kernel=plain), TCG)
+    with pytest.raises(UnusableFileError, match="cannot read the kernel"):
+        lay_out(QemuOptions(kernel=tmp_path / "gone"), TCG)
+
+
+def test_a_multiboot_kernels_environment_is_not_ours_to_add_to(tmp_path: Path) -> None:
+    options = QemuOptions(image=raw(tmp_path), kernel=kernel(tmp_path), environment={"hw.x": "1"})
+    with pytest.raises(UnusableFileError, match="multiboot"):
+        lay_out(options, TCG)
+
+
+@pytest.mark.parametrize(("bus", "root"), [("ahci", "cd9660:cd0"), ("virtio", "cd9660:vbd0")])
+def test_a_kernel_of_ones_own_finds_its_root_on_the_cd(tmp_path: Path, bus: str, root: str) -> None:
+    own = compile_kernel(tmp_path / "kernel")
+    layout = lay_out(QemuOptions(image=iso(tmp_path), kernel=own, bus=bus), TCG)  # type: ignore[arg-type]
+    assert layout.arguments[layout.arguments.index("-kernel") + 1] == BOOT and BOOT in layout.files
+    assert layout.environment == {"vfs.root.mountfrom": root, "console": "comconsole"}
+    assert layout.kernel is not None
+
+
+def test_where_the_root_is_on_a_disk_must_be_told(tmp_path: Path) -> None:
+    own = compile_kernel(tmp_path / "kernel")
+    with pytest.raises(UnusableFileError, match=r"dfly\.img is a disk.*--env vfs\.root\.mountfrom=ufs:vbd0s1a"):
+        lay_out(QemuOptions(image=raw(tmp_path), kernel=own), TCG)
+    with pytest.raises(UnusableFileError, match=r"no image is given.*--env vfs\.root\.mountfrom"):
+        lay_out(QemuOptions(kernel=own), TCG)
+    told = {"vfs.root.mountfrom": "hammer2:vbd0s1d", "console": "vidconsole"}
+    assert lay_out(QemuOptions(image=raw(tmp_path), kernel=own, environment=told), TCG).environment == told
+
+
+def test_a_kernel_is_known_by_its_content(tmp_path: Path) -> None:
+    own, image = compile_kernel(tmp_path / "kernel"), iso(tmp_path)
+
+    def key(kernel: Path) -> str:
+        return key_of(lay_out(QemuOptions(image=image, kernel=kernel), TCG).shape)
+
+    first = key(own)
+    assert key(own.rename(tmp_path / "kernel.old")) == first
+    assert key(compile_kernel(tmp_path / "kernel", version="DragonFly 9.9-TINY #8: rebuilt")) != first
+
+
+@pytest.mark.parametrize(
+    "variable", [{"": "1"}, {"a b": "1"}, {"9x": "1"}, {"x": 'say "so"'}, {"x": "a\nb"}, {"x": "$y"}, {"x": "é"}]
+)
+def test_what_cannot_be_said_to_the_boot_loader_is_refused(tmp_path: Path, variable: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match=r"environment|printable"):
+        QemuOptions(image=tmp_path, environment=variable)
 
 
 def test_nothing_to_boot_and_impossible_sizes_are_refused(tmp_path: Path) -> None:
@@ -85,7 +135,8 @@ def test_nothing_to_boot_and_impossible_sizes_are_refused(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    "change", [{"cpus": 2}, {"memory": 2048}, {"loader": {"boot_verbose": "YES"}}, {"arguments": ("-rtc", "base=utc")}]
+    "change",
+    [{"cpus": 2}, {"memory": 2048}, {"environment": {"boot_verbose": "YES"}}, {"arguments": ("-rtc", "base=utc")}],
 )
 def test_every_option_that_shapes_the_machine_is_in_its_key(tmp_path: Path, change: dict[str, object]) -> None:
     image = iso(tmp_path)

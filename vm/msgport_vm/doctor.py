@@ -205,7 +205,7 @@ def _qemu(probe: Probe) -> Iterator[Finding]:
         yield Finding("qemu", need, State.MISSING, "not on the path", _install(probe, "qemu"))
     else:
         yield Finding("qemu", need, State.OK, _first_line(probe.run([qemu, "--version"])) or qemu)
-    python = _python(probe, "qemu", "paramiko", "pexpect", "pycdlib", "qemu.qmp")
+    python = _python(probe, "qemu", "paramiko", "pexpect", "pycdlib", "elftools", "qemu.qmp")
     yield python
     yield _kvm(probe, qemu if python.state is State.OK else None)
 

@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from msgport_vm.machine import BuildError, MachineError
+from msgport_vm.machine import BuildError, UnusableFileError
 from msgport_vm.userland import Toolchain
 
 FLAGS = (
@@ -30,7 +30,7 @@ class HostBuilder:
     """Compiles modules for one kernel. ``sysdir`` is the source tree's ``sys`` folder."""
 
     def __init__(self, sysdir: Path, toolchain: Toolchain, folder: Path) -> None:
-        """Lay out in ``folder`` what the kernel's own build would make. Raises MachineError for a foreign tree."""
+        """Lay out in ``folder`` what the kernel's own build would make. Raises UnusableFileError for a foreign tree."""
         self.sysdir = sysdir.resolve()
         self.toolchain = toolchain
         self._folder = folder
@@ -38,7 +38,7 @@ class HostBuilder:
         processor = self.sysdir / "cpu" / "x86_64" / "include"
         for needed in (self.sysdir / "sys" / "msgport.h", platform, processor):
             if not needed.exists():
-                raise MachineError(
+                raise UnusableFileError(
                     f"{sysdir} is not the sys folder of DragonFly's source: it has no {needed.relative_to(self.sysdir)}"
                 )
         # The kernel's build makes forwarding headers from machine/ to cpu/; two folders to search do the same.

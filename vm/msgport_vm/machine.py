@@ -65,6 +65,10 @@ class MachineError(Exception):
         self.screen = screen
 
 
+class UnusableFileError(MachineError):
+    """A file or folder that a user named is not there, or not what it should be; nothing was started."""
+
+
 class BuildError(MachineError):
     """A module did not compile; ``screen`` is what the compiler printed."""
 

@@ -16,6 +16,7 @@ from threading import Lock
 from msgport_vm.boot_dialogue import reach_shell
 from msgport_vm.console import Console, Heard
 from msgport_vm.debugger import DEBUGGER, REBOOT, question
+from msgport_vm.direct_boot import STUB, assemble, pack
 from msgport_vm.disc import write_disc
 from msgport_vm.dragonfly import death, failed_handler
 from msgport_vm.guest_probe import SOURCE, Kernel, read_probe
@@ -23,7 +24,7 @@ from msgport_vm.hostbuild import HostBuilder
 from msgport_vm.machine import Event, EventKind, Facts, MachineError, UnloadRefusedError
 from msgport_vm.memory_window import read_window
 from msgport_vm.qemu_accelerator import Accelerator, choose
-from msgport_vm.qemu_options import DISC, DISC_OVERLAY, DISC_SIZE, ROOT, STATE, QemuOptions, lay_out
+from msgport_vm.qemu_options import BOOT, DISC, DISC_OVERLAY, DISC_SIZE, ROOT, STATE, QemuOptions, lay_out
 from msgport_vm.qemu_process import Program, QemuProcess, create_overlay, host_cores, image_size
 from msgport_vm.qemu_states import SavedStates, key_of
 from msgport_vm.qmp import Monitor, RefusedError
@@ -105,11 +106,12 @@ class QemuMachine:
             self._note(f"accelerator {accelerator.name}: {accelerator.note}")
         self._layout = layout = lay_out(self.options, accelerator)
         shape = {**layout.shape, "qemu": program.version, "path": program.path, "format": STATE_FORMAT}
-        self._key = key_of({**shape, "probe": SOURCE.read_text(encoding="utf-8")})
+        sources = {file.name: file.read_text(encoding="utf-8") for file in (SOURCE, STUB)}
+        self._key = key_of({**shape, "sources": sources})
         start = time.monotonic()
         warm = self._wake()
         if not warm:
-            self._power_on(start)
+            self._power_on(start, toolchain)
         kernel = self._kernel
         assert kernel is not None
         return self._facts(kernel, accelerator, toolchain, "saved state" if warm else "power-on")
@@ -124,6 +126,7 @@ class QemuMachine:
             extra["image"] = self.options.image.name
         if self.options.kernel is not None:
             extra["kernel_file"] = self.options.kernel.name
+            extra["kernel_sha256"] = self._layout.shape["kernel"]
         return Facts(
             target="qemu",
             kernel=kernel.version,
@@ -154,13 +157,16 @@ class QemuMachine:
             return False
         return True
 
-    def _power_on(self, start: float) -> None:
+    def _power_on(self, start: float, toolchain: Toolchain) -> None:
         """Boot, find out what kernel it is, save it, and go on from what was saved."""
         self._note("the machine is started from power-on, once; from then on its saved state is used")
         self._make_overlays()
+        if self._layout.kernel is not None:
+            image = pack(self._layout.kernel, self._layout.environment, assemble(toolchain.command))
+            (self._folder / BOOT).write_bytes(image)
         self._start([])
         options = self.options
-        reach_shell(self.console, self._stopped, options.loader, options.boot_patience, options.boot_limit)
+        reach_shell(self.console, self._stopped, self._layout.environment, options.boot_patience, options.boot_limit)
         self._kernel = kernel = self._ask_kernel()
         saving = time.monotonic()
         self._monitor.human(f"savevm {SNAPSHOT}")

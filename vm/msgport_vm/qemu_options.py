@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from msgport_vm.machine import MachineError
+from msgport_vm.kernel_file import KernelFile, is_elf64, read_kernel
+from msgport_vm.machine import UnusableFileError
 from msgport_vm.qemu_accelerator import Accelerator
 from msgport_vm.qemu_states import identity
 
 STATE, ROOT, DISC, DISC_OVERLAY = "state.qcow2", "root.qcow2", "modules.iso", "modules.qcow2"
+BOOT = "kernel.multiboot"
 DISC_SIZE = 32 << 20
 
 MULTIBOOT = struct.pack("<I", 0x1BADB002)
 MULTIBOOT_WITHIN = 8192
 
+CONSOLE = {"console": "comconsole"}
+ROOT_VARIABLE = "vfs.root.mountfrom"
+_VARIABLE = re.compile(r"[A-Za-z_][\w.:-]*", re.ASCII)
+_VALUE = re.compile(r"[ !#%-\[\]-~]*")
+"""What the boot loader takes as it stands between quotation marks."""
+
 
 def image_format(image: Path) -> Literal["iso", "qcow2", "raw"]:
-    """Tell what kind of medium a file is, from its content. Raises MachineError when it cannot be read."""
+    """Tell what kind of medium a file is, from its content. Raises UnusableFileError when it cannot be read."""
     try:
         with image.open("rb") as file:
             first = file.read(4)
             file.seek(0x8001)
             descriptor = file.read(5)
     except OSError as error:
-        raise MachineError(f"cannot read the image {image}: {error.strerror}") from error
+        raise UnusableFileError(f"cannot read the image {image}: {error.strerror}") from error
     if first == b"QFI\xfb":
         return "qcow2"
     return "iso" if descriptor == b"CD001" else "raw"
@@ -37,12 +47,13 @@ def image_format(image: Path) -> Literal["iso", "qcow2", "raw"]:
 class QemuOptions:
     """A machine to be.
 
-    ``image`` is a DragonFly medium (ISO, raw, qcow2), which is never written to. ``kernel`` is a multiboot kernel that
-    QEMU loads itself, with ``append`` as its command line; ``image`` is then its root disk. ``bus`` is how disks and
-    the modules' CD are attached: ``ahci`` (every GENERIC kernel) or ``virtio`` (a trimmed kernel with virtio_blk only).
-    ``memory`` is in MB; ``accelerator`` is QEMU's name or ``auto``; ``cpu`` QEMU's ``-cpu``, ``machine`` its
-    ``-machine``; empty: what fits. ``loader`` are variables for the boot loader. ``arguments`` go to QEMU as they are.
-    ``boot_patience`` is in seconds without progress, ``boot_limit`` in seconds altogether.
+    ``image`` is a DragonFly medium (ISO, raw, qcow2), which is never written to. ``kernel`` is booted in the place of
+    the one in the image, which is then its root: a DragonFly kernel, or a multiboot one with ``append`` as its command
+    line. ``environment`` are variables of the kernel's environment, which a multiboot kernel has from elsewhere.
+    ``bus`` is how disks and the modules' CD are attached: ``ahci`` (every GENERIC kernel) or ``virtio`` (a trimmed
+    kernel with virtio_blk only). ``memory`` is in MB; ``accelerator`` is QEMU's name or ``auto``; ``cpu`` QEMU's
+    ``-cpu``, ``machine`` its ``-machine``; empty: what fits. ``arguments`` go to QEMU as they are. ``boot_patience`` is
+    in seconds without progress, ``boot_limit`` in seconds altogether.
     """
 
     image: Path | None = None
@@ -55,7 +66,7 @@ class QemuOptions:
     program: str = "qemu-system-x86_64"
     machine: str = "q35"
     cpu: str = ""
-    loader: Mapping[str, str] = field(default_factory=lambda: {"console": "comconsole"})
+    environment: Mapping[str, str] = field(default_factory=dict)
     arguments: tuple[str, ...] = ()
     boot_patience: float = 180.0
     boot_limit: float = 1800.0
@@ -68,6 +79,11 @@ class QemuOptions:
             raise ValueError(f"a QEMU machine has 1 to 64 CPUs, not {self.cpus}")
         if self.memory < 128:
             raise ValueError(f"DragonFly needs 128 MB of memory, not {self.memory}")
+        for name, value in self.environment.items():
+            if not _VARIABLE.fullmatch(name):
+                raise ValueError(f"{name!r} cannot be a variable of the kernel's environment")
+            if not _VALUE.fullmatch(value):
+                raise ValueError(f'{name}: its value may hold printable ASCII, without ", \\ and $')
 
 
 @dataclass(frozen=True)
@@ -76,7 +92,9 @@ class Layout:
 
     ``overlay`` is the medium that ROOT lies over, ``overlay_format`` its format; None when the root is a CD or there
     is none. ``disc_device`` is the guest's name of the modules' CD; ``disc_overlay`` tells that the
-    modules' CD is a disk to the guest, which wants to be able to write to those.
+    modules' CD is a disk to the guest, which wants to be able to write to those. ``environment`` is what the kernel's
+    environment is to hold, through the boot loader, or in the file BOOT, which is made of ``kernel``, when that is to
+    be booted without one.
     """
 
     arguments: tuple[str, ...]
@@ -85,16 +103,18 @@ class Layout:
     overlay_format: str
     disc_device: str
     disc_overlay: bool
+    environment: Mapping[str, str]
+    kernel: KernelFile | None
 
     @property
     def files(self) -> tuple[str, ...]:
         """The files that a saved state of it consists of."""
-        root = (ROOT,) if self.overlay is not None else ()
-        return (STATE, *root, *((DISC_OVERLAY,) if self.disc_overlay else ()))
+        there = {ROOT: self.overlay, DISC_OVERLAY: self.disc_overlay, BOOT: self.kernel}
+        return (STATE, *(file for file, wanted in there.items() if wanted))
 
 
 def lay_out(options: QemuOptions, accelerator: Accelerator) -> Layout:
-    """Work out the command line. Raises MachineError when a file is not there or not what it should be."""
+    """Work out the command line. Raises UnusableFileError when a file is not there or not what it should be."""
     cpu = options.cpu or ("host" if accelerator.name != "tcg" else "qemu64")
     # 5.9 can trap at boot in its registration of an HPET: dragonfly.md, 5.
     arguments = [
@@ -105,18 +125,25 @@ def lay_out(options: QemuOptions, accelerator: Accelerator) -> Layout:
         *("-drive", f"if=none,id=state,file={STATE},format=qcow2"),
     ]
     shape: dict[str, Any] = {}
-    overlay, kind = None, ""
-    if options.kernel is not None:
-        _check_multiboot(options.kernel)
-        shape["kernel"] = identity(options.kernel)
+    kind = image_format(options.image) if options.image is not None else ""
+    overlay, kernel = None, None
+    environment = {**CONSOLE, **options.environment}
+    if options.kernel is None:
+        arguments += ["-vga", "std"]
+    elif is_elf64(options.kernel):
+        environment = {ROOT_VARIABLE: _root(options, kind), **environment}
+        kernel = read_kernel(options.kernel)
+        arguments += ["-kernel", BOOT]
+        shape["kernel"] = kernel.digest
+    else:
+        shape["kernel"] = _multiboot_digest(options.kernel)
+        if options.environment:
+            raise UnusableFileError(f"{options.kernel} is a multiboot kernel: --env cannot add to its environment")
         arguments += ["-kernel", str(options.kernel.resolve())]
         arguments += ["-append", options.append] if options.append else []
-    else:
-        arguments += ["-vga", "std"]
     # With -kernel QEMU boots its own option ROM first.
     first = "" if options.kernel else ",bootindex=0"
     if options.image is not None:
-        kind = image_format(options.image)
         shape["image"] = identity(options.image)
         if kind == "iso" and options.bus == "ahci":
             medium = str(options.image.resolve()).replace(",", ",,")
@@ -136,20 +163,40 @@ def lay_out(options: QemuOptions, accelerator: Accelerator) -> Layout:
         arguments += ["-device", "ide-cd,bus=ide.1,drive=modules"]
         device = f"/dev/cd{1 if kind == 'iso' else 0}"
     arguments += options.arguments
-    shape |= {"arguments": arguments, "loader": dict(options.loader)}
+    shape |= {"arguments": arguments, "environment": environment}
     return Layout(
-        tuple(arguments), shape, overlay, "qcow2" if kind == "qcow2" else "raw", device, options.bus == "virtio"
+        tuple(arguments),
+        shape,
+        overlay,
+        overlay_format="qcow2" if kind == "qcow2" else "raw",
+        disc_device=device,
+        disc_overlay=options.bus == "virtio",
+        environment=environment,
+        kernel=kernel,
     )
 
 
-def _check_multiboot(kernel: Path) -> None:
+def _root(options: QemuOptions, kind: str) -> str:
+    """Say where the kernel finds its root file system, which the boot loader would have told it."""
+    if told := options.environment.get(ROOT_VARIABLE):
+        return told
+    if kind == "iso":
+        return f"cd9660:{'cd0' if options.bus == 'ahci' else 'vbd0'}"
+    what = "no image is given" if options.image is None else f"{options.image} is a disk"
+    raise UnusableFileError(
+        f"{what}, so say where the kernel's root file system is: --env {ROOT_VARIABLE}=ufs:vbd0s1a, for instance "
+        "(the image is vbd0; `/` in its /etc/fstab tells)"
+    )
+
+
+def _multiboot_digest(kernel: Path) -> str:
+    """Make sure that QEMU can boot a kernel as it is, and give its SHA-256."""
     try:
-        with kernel.open("rb") as file:
-            head = file.read(MULTIBOOT_WITHIN)
+        content = kernel.read_bytes()
     except OSError as error:
-        raise MachineError(f"cannot read the kernel {kernel}: {error.strerror}") from error
-    if not any(head[at : at + 4] == MULTIBOOT for at in range(0, len(head), 4)):
-        raise MachineError(
-            f"{kernel} has no multiboot header, so QEMU cannot boot it. DragonFly's own loader can: install it as "
-            "/boot/kernel/kernel in an image, and give that with --image."
+        raise UnusableFileError(f"cannot read the kernel {kernel}: {error.strerror}") from error
+    if not any(content[at : at + 4] == MULTIBOOT for at in range(0, min(len(content), MULTIBOOT_WITHIN), 4)):
+        raise UnusableFileError(
+            f"{kernel} is neither a kernel of DragonFly for x86-64 (ELF, 64 bits) nor has it a multiboot header"
         )
+    return hashlib.sha256(content).hexdigest()
