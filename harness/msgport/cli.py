@@ -260,6 +260,8 @@ def _run(options: argparse.Namespace) -> int:
 def _ran_on(facts: Facts) -> str:
     """Say what machine it was, and what it was not."""
     text = f"Target {facts.target}: {facts.kernel}, {facts.cpus} virtual CPUs on {facts.host_cores} host cores."
+    if facts.spin_builtin:
+        text += " Its threads' built-in ports are spin ports."
     return text if facts.dragonfly else f"{text} A verdict here says nothing of DragonFly's own code."
 
 

@@ -52,8 +52,8 @@ class Target:
         Raises TargetError when the target is unknown or something it needs is not given, and ImportError when a Python
         package that only this target needs is not installed.
         """
-        if self.environment and self.name != "qemu":
-            raise TargetError(f"--env is for --target qemu; the kernel of {self.name} has its own environment")
+        if self.environment and self.name not in ("userland", "qemu"):
+            raise TargetError(f"--env is for userland and qemu; the kernel of {self.name} has its own environment")
         try:
             if self.name == "userland":
                 return self._userland()
@@ -70,7 +70,7 @@ class Target:
     def _userland(self) -> AbstractContextManager[Machine]:
         from msgport_vm.userland import UserlandMachine
 
-        return UserlandMachine(cpus=self.cpus, sources=self.userland)
+        return UserlandMachine(cpus=self.cpus, sources=self.userland, environment=self.environment)
 
     def _qemu(self, note: Callable[[str], None]) -> AbstractContextManager[Machine]:
         from msgport_vm.qemu import QemuMachine
@@ -126,6 +126,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--userland", type=Path, metavar="DIR", help="a changed copy of vm/userland: try your own lwkt_msgport.c"
     )
+    parser.add_argument(
+        "--env",
+        type=_variable,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="for the kernel's environment at boot: lwkt.use_spin_port=1 (userland and qemu)",
+    )
     qemu = parser.add_argument_group("for --target qemu")
     qemu.add_argument("--image", type=Path, metavar="FILE", help="a DragonFly ISO, .img or qcow2; never written to")
     qemu.add_argument("--kernel", type=Path, metavar="FILE", help="your own kernel, in place of the image's")
@@ -134,9 +142,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     qemu.add_argument("--accel", default="auto", metavar="NAME", help="kvm, tcg, ... (default: what works here)")
     qemu.add_argument("--bus", choices=["ahci", "virtio"], default="ahci", help="how its disks are attached")
     qemu.add_argument("--machine-type", default="q35", metavar="NAME", help="QEMU's -machine (default: q35)")
-    qemu.add_argument(
-        "--env", type=_variable, action="append", default=[], metavar="NAME=VALUE", help="for the kernel's environment"
-    )
     parser.add_argument("--allow-panic", action="store_true", help="over ssh: the machine may be crashed and rebooted")
 
 

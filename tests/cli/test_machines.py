@@ -39,7 +39,7 @@ def test_a_file_that_is_no_image_is_told_apart(tmp_path: Path, capsys: pytest.Ca
         (["--target", "qemu", "--sysdir", "."], "--image"),
         (["--target", "ssh://"], "ssh://"),
         (["--target", "qemu", "--sysdir", ".", "--image", "x.iso", "--env", "a b=1"], "'a b' cannot be a variable"),
-        (["--target", "userland", "--env", "lwkt.use_spin_port=1"], "--env is for --target qemu"),
+        (["--target", "vagrant", "--env", "lwkt.use_spin_port=1"], "--env is for userland and qemu"),
     ],
 )
 def test_a_target_that_lacks_something_is_a_usage_error(
