@@ -114,13 +114,16 @@ def test_two_deviations_that_meet_are_both_named() -> None:
     assert set(deviations_of(variant(text), outcome)) == {"initmsg-assigns-flags", "abort-only-in-flight"}
 
 
-def test_the_kernel_leaves_the_manual_by_named_deviations_only() -> None:
+def test_the_kernel_leaves_the_manual_by_named_deviations_only_and_shows_each() -> None:
+    shown: set[str] = set()
     for path in catalogue():
         for each in load(path):
             permitted = explore(each, MANUAL).outcomes
             for outcome in explore(each, KERNEL).outcomes:
                 if not any(matches(pattern, outcome) for pattern in permitted):
                     assert deviations_of(each, outcome), f"{each.name}: {outcome}"
+                    shown.update(deviations_of(each, outcome))
+    assert shown == {deviation.name for deviation in DEVIATIONS}
 
 
 # Reading what is another's.

@@ -62,13 +62,10 @@ def test_names_of_variants_are_unique() -> None:
     assert len(set(names)) == len(names)
 
 
-def test_a_run_of_the_whole_catalogue_stays_short() -> None:
-    assert len({variant.scenario for variant in VARIANTS}) >= 28
-    assert len(VARIANTS) <= 85
-    # What can only panic or sleep for ever takes no time; the others take all that they are given.
-    lasting = [v for v in VARIANTS if any(o.kind == "done" for o in explore(v, KERNEL).outcomes) and not v.says]
-    assert len(lasting) <= 62
+def test_it_is_large_and_each_variant_small() -> None:
+    assert len(VARIANTS) >= 250
     assert max(variant.cpus for variant in VARIANTS) <= 4
+    assert max(explore(variant, KERNEL).states for variant in VARIANTS) <= 20_000
 
 
 def test_every_kind_of_handler_has_a_description() -> None:
@@ -77,24 +74,25 @@ def test_every_kind_of_handler_has_a_description() -> None:
             assert behaviour.about.startswith(name)
 
 
-@pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.name)
 @pytest.mark.parametrize("semantics", [MANUAL, KERNEL], ids=["manual", "kernel"])
-def test_the_models_agree_with_what_a_scenario_expects(variant: Variant, semantics: Semantics) -> None:
-    found = explore(variant, semantics)
-    assert found.complete
-    assert not found.unowned
+def test_the_models_agree_with_what_scenarios_expect(semantics: Semantics) -> None:
     model = "manual" if semantics == MANUAL else "kernel"
-    for expectation in variant.expectations:
-        if expectation.model in ("both", model):
-            truths = {holds(expectation.condition, outcome, variant.index) for outcome in found.outcomes}
-            agrees = {
-                "always": truths == {True},
-                "never": truths == {False},
-                "sometimes": True in truths,
-            }
-            assert agrees[expectation.quantifier], f"{expectation.text}: {sorted(map(str, found.outcomes))}"
+    for variant in VARIANTS:
+        found = explore(variant, semantics)
+        assert found.complete
+        assert not found.unowned
+        for expectation in variant.expectations:
+            if expectation.model in ("both", model):
+                truths = {holds(expectation.condition, outcome, variant.index) for outcome in found.outcomes}
+                agrees = {
+                    "always": False not in truths,
+                    "never": True not in truths,
+                    "sometimes": truths != {False},
+                }
+                where = f"{variant.name}: {expectation.text}: {sorted(map(str, found.outcomes))}"
+                assert agrees[expectation.quantifier], where
 
 
 def test_many_scenarios_leave_something_to_chance() -> None:
     open_ended = {variant.scenario for variant in VARIANTS if len(explore(variant, KERNEL).outcomes) > 1}
-    assert len(open_ended) >= 18
+    assert len(open_ended) >= 40
