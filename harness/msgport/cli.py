@@ -127,6 +127,14 @@ def _parser() -> argparse.ArgumentParser:
     check.set_defaults(command=_check)
 
     claims = commands.add_parser("claims", help="which statement of the manual is exercised by which scenario")
+    claims.add_argument(
+        "--results",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="DIR",
+        help="folders of runs: what they say of each claim and deviation, as Markdown tables",
+    )
     _add_format(claims, "text", "json")
     claims.set_defaults(command=_claims)
 
@@ -320,10 +328,16 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _claims(options: argparse.Namespace) -> int:
-    from msgport.report import claims
+    from msgport.report import claims, findings
 
+    try:
+        runs = [findings.read_run(folder) for folder in options.results]
+    except findings.FindingsError as error:
+        raise UsageError(str(error)) from error
     covered = claims.coverage(consult(variant) for variant in choose([], None))
-    if options.format == "json":
+    if runs:
+        print(findings.as_markdown(covered, runs), end="")
+    elif options.format == "json":
         print(json.dumps(claims.as_json(covered), indent=2))
     else:
         print(claims.as_text(covered))

@@ -1,0 +1,118 @@
+"""What runs on real machines say of the page: tables in Markdown, out of their ``results.json``."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from msgport.check.verdict import Kind
+from msgport.model.semantics import DEVIATIONS
+from msgport.report.claims import Coverage
+from msgport.report.data import SCHEMA_VERSION
+
+
+class FindingsError(Exception):
+    """A folder does not hold the results of a run that can be read; the message says why."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's results under a short name, its folder's; ``data`` as results.schema.json says."""
+
+    name: str
+    data: dict[str, Any]
+
+    def verdict(self, claim: str) -> str:
+        """The verdict on a claim; ``untested`` when none of its variants was run."""
+        return str(self.data["claims"].get(claim, Kind.UNTESTED))
+
+
+def read_run(folder: Path) -> Run:
+    """Read the results in a folder. Raises FindingsError."""
+    path = folder / "results.json"
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise FindingsError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise FindingsError(f"{path} is not the JSON that `msgport run` writes: {error}") from error
+    if not isinstance(data, dict) or data.get("schema") != SCHEMA_VERSION:
+        raise FindingsError(f"{path} is not of the results' version {SCHEMA_VERSION}")
+    return Run(folder.resolve().name, data)
+
+
+def as_markdown(covered: Iterable[Coverage], runs: Sequence[Run]) -> str:
+    """The tables: the runs, the deviations and where each was observed, the claims, what did not come up."""
+    sections = (
+        ("Runs", _runs(runs)),
+        ("Deviations", _deviations(runs)),
+        ("Claims", _claims(covered, runs)),
+        ("Allowed and not seen", _unseen(runs)),
+    )
+    return "\n".join(f"## {title}\n\n" + "\n".join(lines) + "\n" for title, lines in sections)
+
+
+def _runs(runs: Sequence[Run]) -> Iterator[str]:
+    yield from _head("run", "kernel", "CPUs", "variants", "executions", "outcomes seen / allowed")
+    for run in runs:
+        variants = run.data["variants"]
+        kinds = Counter(variant["verdict"] for variant in variants)
+        environment = run.data["environment"]
+        yield _row(
+            run.name,
+            environment["kernel"],
+            environment["cpus"],
+            f"{len(variants)}: " + ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())),
+            f"{sum(variant['executions'] for variant in variants):,}",
+            f"{sum(v['seen'] for v in variants):,} / {sum(v['allowed'] for v in variants):,}",
+        )
+
+
+def _deviations(runs: Sequence[Run]) -> Iterator[str]:
+    """Each named deviation with the outcomes that owed to it, as ``run: n of executions``, the commonest variants."""
+    yield from _head("deviation", "what it is", "observed")
+    for deviation in DEVIATIONS:
+        seen: dict[str, list[str]] = {}
+        for run in runs:
+            for variant in run.data["variants"]:
+                count = sum(o["count"] for o in variant["outcomes"] if deviation.name in o["deviations"])
+                if count:
+                    seen.setdefault(variant["name"], []).append(f"{run.name} {count:,} of {variant['executions']:,}")
+        observed = "<br>".join(f"`{name}`: {'; '.join(where)}" for name, where in seen.items())
+        yield _row(f"`{deviation.name}`", deviation.about, observed or "never")
+
+
+def _claims(covered: Iterable[Coverage], runs: Sequence[Run]) -> Iterator[str]:
+    yield from _head("claim", "what it says", *(run.name for run in runs))
+    section = ""
+    for each in covered:
+        if each.claim.section != section:
+            section = each.claim.section
+            yield _row(f"**{section}**", "", *("" for _ in runs))
+        verdicts = [run.verdict(each.claim.id) if each.scenarios else "untestable" for run in runs]
+        why = "" if each.scenarios else f" *Not tested: {each.claim.untestable}.*"
+        yield _row(f"`{each.claim.id}`", each.claim.text + why, *verdicts)
+
+
+def _unseen(runs: Sequence[Run]) -> Iterator[str]:
+    yield from _head("variant", "run", "executions", "never seen")
+    for run in runs:
+        for variant in run.data["variants"]:
+            if variant["unseen"] and variant["verdict"] != Kind.UNTESTED:
+                outcomes = "<br>".join(
+                    f"`{' '.join((*outcome['values'], outcome['ending']))}`" for outcome in variant["unseen"]
+                )
+                yield _row(f"`{variant['name']}`", run.name, f"{variant['executions']:,}", outcomes)
+
+
+def _head(*titles: str) -> Iterator[str]:
+    yield _row(*titles)
+    yield _row(*("---" for _ in titles))
+
+
+def _row(*cells: object) -> str:
+    return "| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"

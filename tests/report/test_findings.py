@@ -1,0 +1,103 @@
+"""Tables of what runs say of the page."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from msgport.cli import main
+from msgport.manual.claims import CLAIMS
+from msgport.report.claims import Coverage
+from msgport.report.findings import FindingsError, Run, as_markdown, read_run
+
+
+def variant(name: str, verdict: str, **fields: Any) -> dict[str, Any]:
+    return {
+        "name": name,
+        "verdict": verdict,
+        "executions": 0,
+        "seen": 0,
+        "allowed": 0,
+        "outcomes": [],
+        "unseen": [],
+    } | fields
+
+
+def outcome(count: int, *deviations: str) -> dict[str, Any]:
+    return {"count": count, "deviations": list(deviations)}
+
+
+DONE = {"ending": "done", "values": ["a", "b"]}
+RUN = Run(
+    "smp2",
+    {
+        "schema": 1,
+        "environment": {"kernel": "DragonFly 5.9", "cpus": 2},
+        "claims": {"getport.first": "conforms", "initmsg.or-flags": "deviates"},
+        "variants": [
+            variant("flags", "deviates", executions=9, outcomes=[outcome(7, "initmsg-assigns-flags"), outcome(2)]),
+            variant(
+                "race",
+                "conforms",
+                executions=1000,
+                seen=1,
+                allowed=2,
+                unseen=[{"ending": "done", "values": ["a", "b"]}],
+            ),
+            variant("three", "untested", unseen=[DONE]),
+        ],
+    },
+)
+COVERED = [
+    Coverage(CLAIMS["getport.first"], ("race",), ()),
+    Coverage(CLAIMS["initmsg.or-flags"], ("flags",), ("initmsg-assigns-flags",)),
+    Coverage(CLAIMS["files.source"], (), ()),
+]
+
+
+def rows(text: str, title: str) -> list[list[str]]:
+    section = text.split(f"## {title}\n\n")[1].split("\n\n")[0]
+    return [line.strip("| ").split(" | ") for line in section.splitlines()[2:]]
+
+
+def test_a_run_is_summed_up() -> None:
+    assert rows(as_markdown(COVERED, [RUN]), "Runs") == [
+        ["smp2", "DragonFly 5.9", "2", "3: 1 conforms, 1 deviates, 1 untested", "1,009", "1 / 2"]
+    ]
+
+
+def test_a_deviation_is_shown_where_it_was_observed_and_never_otherwise() -> None:
+    found = {row[0]: row[2] for row in rows(as_markdown(COVERED, [RUN]), "Deviations")}
+    assert found["`initmsg-assigns-flags`"] == "`flags`: smp2 7 of 9"
+    assert found["`abort-only-in-flight`"] == "never"
+
+
+def test_each_claim_has_its_verdict_on_each_run_or_the_reason_why_not() -> None:
+    found = {row[0]: row[1:] for row in rows(as_markdown(COVERED, [RUN]), "Claims")}
+    assert found["`getport.first`"][-1] == "conforms"
+    assert found["`initmsg.or-flags`"][-1] == "deviates"
+    assert "Not tested" in found["`files.source`"][0] and found["`files.source`"][-1] == "untestable"
+
+
+def test_what_did_not_come_up_is_told_of_variants_that_ran() -> None:
+    assert rows(as_markdown(COVERED, [RUN]), "Allowed and not seen") == [["`race`", "smp2", "1,000", "`a b done`"]]
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"), [(None, "cannot read"), ("{", "is not the JSON"), ('{"schema": 99}', "version 1")]
+)
+def test_what_is_no_run_is_told(tmp_path: Path, text: str | None, complaint: str) -> None:
+    if text is not None:
+        (tmp_path / "results.json").write_text(text)
+    with pytest.raises(FindingsError, match=complaint):
+        read_run(tmp_path)
+
+
+def test_the_command_prints_the_tables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "results.json").write_text(json.dumps(RUN.data))
+    assert main(["claims", "--results", str(tmp_path)]) == 0
+    assert f"| claim | what it says | {tmp_path.name} |" in capsys.readouterr().out
+    assert main(["claims", "--results", str(tmp_path / "none")]) == 2
