@@ -6,6 +6,9 @@ Sources: msgport.9 (SYNOPSIS, DESCRIPTION); the flag values are DragonFly's and 
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import cache
+
+from msgport.manual.prototype import Prototype, prototype
 
 
 class PortKind(StrEnum):
@@ -79,3 +82,61 @@ ENOENT = 2
 def show_flags(bits: int) -> str:
     """Write flag bits as an outcome shows them: ``DONE+REPLY``, or ``0`` when none of the shown flags is set."""
     return "+".join(name for name in SHOWN_FLAGS if bits & FLAGS[name]) or "0"
+
+
+RELEASES: dict[Era, str] = {
+    Era.A: "3.0 and older",
+    Era.B: "3.2",
+    Era.C: "3.4",
+    Era.D: "3.6 and 3.8",
+    Era.E: "4.0 and later",
+}
+"""The releases of DragonFly that an era spans."""
+
+_DECLARATIONS: tuple[tuple[str, str], ...] = (
+    ("ABCDE", "void lwkt_initport_thread(lwkt_port_t port, struct thread *td)"),
+    ("A", "void lwkt_initport_spin(lwkt_port_t port)"),
+    ("BC", "void lwkt_initport_spin(lwkt_port_t port, struct thread *td)"),
+    ("DE", "void lwkt_initport_spin(lwkt_port_t port, struct thread *td, boolean_t fixed_cpuid)"),
+    ("ABCDE", "void lwkt_initport_serialize(lwkt_port_t port, struct lwkt_serialize *slz)"),
+    ("ABCDE", "void lwkt_initport_panic(lwkt_port_t port)"),
+    ("ABCDE", "void lwkt_initport_replyonly_null(lwkt_port_t port)"),
+    ("ABCDE", "void lwkt_initport_replyonly(lwkt_port_t port, void (*rportfn)(lwkt_port_t, lwkt_msg_t))"),
+    ("ABCDE", "void lwkt_initport_putonly(lwkt_port_t port, int (*pportfn)(lwkt_port_t, lwkt_msg_t))"),
+    ("ABCDE", "void lwkt_sendmsg(lwkt_port_t port, lwkt_msg_t msg)"),
+    ("C", "void lwkt_sendmsg_stage1(lwkt_port_t port, lwkt_msg_t msg)"),
+    ("C", "void lwkt_sendmsg_stage2(lwkt_port_t port, lwkt_msg_t msg)"),
+    ("DE", "void lwkt_sendmsg_prepare(lwkt_port_t port, lwkt_msg_t msg)"),
+    ("DE", "void lwkt_sendmsg_start(lwkt_port_t port, lwkt_msg_t msg)"),
+    ("DE", "void lwkt_sendmsg_oncpu(lwkt_port_t port, lwkt_msg_t msg)"),
+    ("ABCDE", "int lwkt_domsg(lwkt_port_t port, lwkt_msg_t msg, int flags)"),
+    ("ABCDE", "int lwkt_forwardmsg(lwkt_port_t port, lwkt_msg_t msg)"),
+    ("ABCDE", "void lwkt_abortmsg(lwkt_msg_t msg)"),
+    ("ABCDE", "void lwkt_initmsg(lwkt_msg_t msg, lwkt_port_t rport, int flags)"),
+    ("ABCDE", "void lwkt_initmsg_abortable(lwkt_msg_t msg, lwkt_port_t rport, int flags, void (*abortfn)(lwkt_msg_t))"),
+    ("ABC", "int lwkt_beginmsg(lwkt_port_t port, lwkt_msg_t msg)"),
+    ("ABCDE", "void lwkt_replymsg(lwkt_msg_t msg, int error)"),
+    ("ABCDE", "void *lwkt_getport(lwkt_port_t port)"),
+    ("ABCDE", "void *lwkt_waitport(lwkt_port_t port, int flags)"),
+    ("ABCDE", "int lwkt_waitmsg(lwkt_msg_t msg, int flags)"),
+    ("ABCDE", "int lwkt_checkmsg(lwkt_msg_t msg)"),
+    ("AB", "void lwkt_dropmsg(lwkt_msg_t msg)"),
+    ("CDE", "int lwkt_dropmsg(lwkt_msg_t msg)"),
+    ("E", "void lwkt_setmsg_receipt(lwkt_msg_t msg, void (*receiptfn)(lwkt_msg_t, lwkt_port_t))"),
+)
+"""Each function with the eras in which a module can call it so: sys/msgport.h and sys/msgport2.h of the releases."""
+
+PRIVATE: dict[Era, frozenset[str]] = {era: frozenset(("lwkt_beginmsg",)) for era in (Era.D, Era.E)}
+"""Functions that an era has but keeps to lwkt_msgport.c."""
+
+
+@cache
+def prototypes(era: Era) -> dict[str, Prototype]:
+    """The functions that a module can call in an era, by name."""
+    found = (prototype(declaration) for eras, declaration in _DECLARATIONS if era in eras)
+    return {each.name: each for each in found}
+
+
+def function_names() -> frozenset[str]:
+    """The functions of every era, private ones included."""
+    return frozenset(name for era in Era for name in prototypes(era))
