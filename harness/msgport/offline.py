@@ -7,6 +7,7 @@ from typing import Literal
 
 from msgport.check.models import consult, with_spin_builtin
 from msgport.check.observed import StaleTranscriptError, gather
+from msgport.check.page_examples import at_other_sizes
 from msgport.report.data import VariantResult
 from msgport.scenario.canonical import content_hash
 from msgport.scenario.program import Variant
@@ -31,6 +32,9 @@ def judge_transcript(
     for load in read(*lives(text)).loads:
         whose = loads.setdefault((load.hash, load.spin_builtin), []) if load.hash else nameless
         whose.append(load)
+    # An example of the manual's page prints a line for each CPU, however many the machine had.
+    cpus = {int(n) for all_of in loads.values() for each in all_of if (n := each.environment.get("cpus", "")).isdigit()}
+    known |= {content_hash(variant): variant for variant in at_other_sizes(known.values(), cpus)}
     if not loads:
         found = f"{len(nameless)} loads, none with a begin record" if nameless else "no records of a module"
         raise UnknownTranscriptError(f"the transcript holds {found}: save the console from before the kldload on")

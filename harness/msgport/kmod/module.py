@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -78,7 +78,7 @@ def generate(
         "milliseconds": milliseconds,
     }
     template = f"{identifier(variant.module)}.c.j2" if variant.module else "module.c.j2"
-    return Module(name, _render(template, view), _render("Makefile.j2", view))
+    return Module(name, render(template, view), render("Makefile.j2", view))
 
 
 def write(module: Module, directory: Path) -> None:
@@ -102,7 +102,8 @@ def _environment() -> jinja2.Environment:
     )
 
 
-def _render(template: str, view: dict[str, Any]) -> str:
+def render(template: str, view: Mapping[str, Any]) -> str:
+    """Fill in a template of ``kmod_templates/``."""
     return _environment().get_template(template).render(view)
 
 
