@@ -19,17 +19,16 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from msgport import machine_commands
+from msgport import machine_commands, manual_command
 from msgport.check.models import Models, consult
 from msgport.manual.api import Era
 from msgport.scenario.source import ScenarioError
 from msgport.selection import SelectionError, choose
-from msgport.targets import GUEST_SECONDS, TargetError, add_options, chosen, positive
+from msgport.targets import GUEST_SECONDS, TargetError, add_options, chosen, positive, ran_on
 
 if TYPE_CHECKING:
     from msgport.report.data import VariantResult
     from msgport.report.results import ResultsFolder
-    from msgport_vm.machine import Facts
 
 CONFORMS, VIOLATES, USAGE, INCONCLUSIVE = range(4)
 
@@ -139,6 +138,7 @@ def _parser() -> argparse.ArgumentParser:
     claims.set_defaults(command=_claims)
 
     machine_commands.add(commands)
+    manual_command.add(commands)
     return parser
 
 
@@ -243,7 +243,7 @@ def _run(options: argparse.Namespace) -> int:
             with target.machine(progress.note) as machine:
                 facts = machine.boot()
                 folder = _new_folder(options.results)
-                progress.booted(_ran_on(facts))
+                progress.booted(ran_on(facts))
                 for result in run(machine, facts, variants, order, folder):
                     done.append(result)
                     progress.judged(result)
@@ -258,19 +258,11 @@ def _run(options: argparse.Namespace) -> int:
         except ResultsError as error:
             failure = str(error)
     if folder is not None and folder.data is not None:
-        _show(done, folder.data, folder.path, _ran_on(facts), options)
+        _show(done, folder.data, folder.path, ran_on(facts), options)
     if failure:
         _fail(failure, INCONCLUSIVE)
         return VIOLATES if exit_status(done) == VIOLATES else INCONCLUSIVE
     return exit_status(done)
-
-
-def _ran_on(facts: Facts) -> str:
-    """Say what machine it was, and what it was not."""
-    text = f"Target {facts.target}: {facts.kernel}, {facts.cpus} virtual CPUs on {facts.host_cores} host cores."
-    if facts.spin_builtin:
-        text += " Its threads' built-in ports are spin ports."
-    return text if facts.dragonfly else f"{text} A verdict here says nothing of DragonFly's own code."
 
 
 def _show(

@@ -7,7 +7,7 @@ loaded again; each load has its own nonce and seed, and their counts add up.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -89,10 +89,10 @@ def execute(machine: Machine, module: Path, models: Models, limits: Limits, nonc
     while True:
         left = limits.seconds and limits.seconds - (time.monotonic() - start)
         number = len(execution.lives)
-        tunables = {"msgport.nonce": _int32(nonce + number), "msgport.seed": (seed + number) % 2**31}
+        tunables = {"msgport.nonce": int32(nonce + number), "msgport.seed": (seed + number) % 2**31}
         tunables["msgport.ms"] = max(1, round(left * 1000)) if limits.seconds else 0
         tunables["msgport.iterations"] = limits.executions - executed if limits.executions else 0
-        life = _live(machine, module, models.variant, tunables, limits.silence)
+        life = live(machine, module, models.variant, tunables, limits.silence)
         execution.lives.append(life)
         executed += max(1, (life.load and life.load.iterations) or 0)
         if not _goes_on(models, execution.lives):
@@ -103,7 +103,7 @@ def execute(machine: Machine, module: Path, models: Models, limits: Limits, nonc
             return execution
 
 
-def _int32(number: int) -> int:
+def int32(number: int) -> int:
     """The same 32 bits as a signed number: a kernel's environment holds signed ones."""
     return (number + 2**31) % 2**32 - 2**31
 
@@ -124,8 +124,11 @@ def _goes_on(models: Models, lives: Sequence[Life]) -> bool:
     return early and len(lives) < (CERTAIN if len(allowed) == 1 else LOADS)
 
 
-def _live(machine: Machine, module: Path, variant: Variant, tunables: dict[str, int], silence: float) -> Life:
-    """Load a module, wait until it is over, unload it; restart the machine after anything but an orderly unload."""
+def live(machine: Machine, module: Path, variant: Variant | None, tunables: Mapping[str, int], silence: float) -> Life:
+    """Load a module, wait until it is over, unload it; restart the machine after anything but an orderly unload.
+
+    Without a ``variant`` nothing is known of the module's steps. Raises MachineError when it cannot be brought back.
+    """
     text: list[str] = []
     ended, detail = EventKind.DIED, ""
     for event in machine.load(module, tunables, silence):
@@ -147,7 +150,12 @@ def _live(machine: Machine, module: Path, variant: Variant, tunables: dict[str, 
     nonce = tunables["msgport.nonce"] % 2**32
     transcript = read("".join(text))
     return Life(
-        nonce, "".join(text), transcript, ended, _bad_end(ended, detail), _steps(variant, memory, nonce, transcript)
+        nonce,
+        "".join(text),
+        transcript,
+        ended,
+        _bad_end(ended, detail),
+        _steps(variant, memory, nonce, transcript) if variant else frozenset(),
     )
 
 

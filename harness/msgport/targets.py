@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from msgport_vm.machine import Machine
+    from msgport_vm.machine import Facts, Machine
 
 SSH = "ssh://"
 TARGETS = ("userland", "qemu", "vagrant", SSH + "user@host")
@@ -161,3 +161,11 @@ def chosen(options: argparse.Namespace) -> Target:
         environment=dict(options.env),
         allow_panic=options.allow_panic,
     )
+
+
+def ran_on(facts: Facts) -> str:
+    """Say what machine it was, and what it was not."""
+    text = f"Target {facts.target}: {facts.kernel}, {facts.cpus} virtual CPUs on {facts.host_cores} host cores."
+    if facts.spin_builtin:
+        text += " Its threads' built-in ports are spin ports."
+    return text if facts.dragonfly else f"{text} A verdict here says nothing of DragonFly's own code."

@@ -1,0 +1,151 @@
+"""``msgport manual PAGE``: what a manual page declares, what has drifted, and whether its examples do what they say."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import secrets
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgport.manual.api import Era
+from msgport.targets import add_options, chosen, ran_on
+
+if TYPE_CHECKING:
+    from argparse import _SubParsersAction
+
+    from msgport.manual.examples import Example
+    from msgport.page_run import Made
+    from msgport.report.manual import ExampleResult
+    from msgport_vm.machine import Facts
+
+BAD_PAGE, MACHINE_FAILURE = 2, 3
+
+
+class OutError(Exception):
+    """The modules cannot be written where the user wants them."""
+
+
+def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to the command line; it sets ``command`` to a function from options to exit status."""
+    manual = commands.add_parser("manual", help="read an mdoc page: what drifted, its examples as modules")
+    manual.add_argument("page", type=Path, metavar="PAGE", help="plain, .gz, or copied from gitweb with line numbers")
+    manual.add_argument("--out", type=Path, metavar="DIR", help="write each example's module: a .c and a Makefile")
+    manual.add_argument("--run", action="store_true", help="run the examples on a machine and judge what they print")
+    manual.add_argument(
+        "--era", choices=list(Era), help="hold the page against this era (default: the machine's, or E without --run)"
+    )
+    manual.add_argument("--format", choices=["text", "json"], default="text", help="default: text")
+    add_options(manual)
+    manual.set_defaults(command=_manual)
+
+
+def _manual(options: argparse.Namespace) -> int:
+    from msgport.manual.drift import check_subject
+    from msgport.manual.examples import examples_of
+    from msgport.manual.mdoc import parse
+    from msgport.manual.source import PageError, source_of
+    from msgport.report.manual import ExampleResult, PageReport, as_json, as_text, exit_status
+
+    try:
+        source = source_of(options.page.read_bytes(), str(options.page))
+        page = parse(source.lines, source.file)
+        check_subject(page)
+        examples, fragments = examples_of(page)
+    except OSError as error:
+        return _fail(f"cannot read {options.page}: {error.strerror}", BAD_PAGE)
+    except PageError as error:
+        return _fail(str(error), BAD_PAGE)
+    era = Era(options.era) if options.era else Era.E
+    failure = machine = ""
+    with tempfile.TemporaryDirectory(prefix="msgport-manual-") as aside:
+        out = options.out or (Path(aside) if options.run else None)
+        try:
+            if options.run:
+                results, facts, failure = _run(options, source.label, examples, out or Path(aside))
+                era = Era(options.era or facts.era) if facts else era
+                machine = ran_on(facts) if facts else ""
+            else:
+                made = _made(examples, source.label, options.cpus, out)
+                results = [ExampleResult(each.example, each.known) for each in made]
+        except OutError as error:
+            return _fail(str(error), BAD_PAGE)
+    folders = {each.number: folder_of(out, each) for each in examples if options.out and out and not each.unfit}
+    report = PageReport(page, era, tuple(results), fragments, folders, machine)
+    print(json.dumps(as_json(report), indent=2) if options.format == "json" else as_text(report))
+    if failure:
+        _fail(failure, MACHINE_FAILURE)
+        return 1 if exit_status(results) == 1 else MACHINE_FAILURE
+    return exit_status(results)
+
+
+def folder_of(out: Path, example: Example) -> Path:
+    """Where an example's module is written."""
+    return out / f"example-{example.number}"
+
+
+def _made(examples: Sequence[Example], label: str, cpus: int, out: Path | None) -> list[Made]:
+    """Find out which examples are known on so many CPUs, and write their modules if there is a place for them."""
+    from msgport.check.page_examples import recognise
+    from msgport.kmod.module import write
+    from msgport.kmod.page_example import generate_example
+    from msgport.page_run import Made
+    from msgport.scenario.library import catalogue, load
+
+    variants = [variant for path in catalogue() for variant in load(path) if variant.module]
+    made: list[Made] = []
+    for example in examples:
+        known = recognise(example, variants, cpus)
+        folder = None if example.unfit or out is None else folder_of(out, example)
+        if folder:
+            module = generate_example(example, label, known)
+            others = [path.name for path in folder.glob("*.c") if path.stem != module.name]
+            if others:
+                raise OutError(f"{folder} holds another module already ({others[0]}): name another folder with --out")
+            try:
+                write(module, folder)
+            except OSError as error:
+                raise OutError(f"cannot write to {folder}: {error.strerror}") from error
+        made.append(Made(example, known, folder))
+    return made
+
+
+def _run(
+    options: argparse.Namespace, label: str, examples: Sequence[Example], out: Path
+) -> tuple[list[ExampleResult], Facts | None, str]:
+    """Run the examples; gives what became of them, the machine's facts, and why it stopped early if it did."""
+    from msgport.page_run import run_examples
+    from msgport.report.manual import ExampleResult
+    from msgport_vm.machine import MachineError
+
+    results: list[ExampleResult] = []
+    facts: Facts | None = None
+    failure = ""
+    with chosen(options).machine(_note) as machine:
+        try:
+            facts = machine.boot()
+            made = _made(examples, label, facts.cpus, out)
+            for result in run_examples(machine, facts, made, secrets.randbits(32)):
+                results.append(result)
+                if result.transcript and options.out:
+                    (folder_of(out, result.example) / "transcript.txt").write_text(
+                        result.transcript, encoding="utf-8", errors="surrogateescape"
+                    )
+        except MachineError as error:
+            failure = f"the machine failed: {error}" + (f"\n{error.screen}" if error.screen else "")
+            results += [ExampleResult(each, None) for each in examples[len(results) :]]
+    for left in machine.left_behind:
+        _note(f"left behind on the machine: {left}")
+    return results, facts, failure
+
+
+def _note(text: str) -> None:
+    print(f"msgport: {text}", file=sys.stderr)
+
+
+def _fail(text: str, status: int) -> int:
+    _note(text)
+    return status
