@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from msgport import machine_commands, manual_command
+from msgport import machine_commands, manual_command, vm_commands
 from msgport.check.models import Models, consult
 from msgport.manual.api import Era
 from msgport.scenario.source import ScenarioError
@@ -139,6 +139,7 @@ def _parser() -> argparse.ArgumentParser:
 
     machine_commands.add(commands)
     manual_command.add(commands)
+    vm_commands.add(commands)
     return parser
 
 

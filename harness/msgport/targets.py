@@ -117,10 +117,10 @@ def _variable(text: str) -> tuple[str, str]:
     return name, value
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+def add_options(parser: argparse.ArgumentParser, default: str = "userland") -> None:
     """Add the options that choose a machine: ``chosen`` reads them."""
     parser.add_argument(
-        "--target", default="userland", metavar="TARGET", help=f"{', '.join(TARGETS)} (default: userland)"
+        "--target", default=default, metavar="TARGET", help=f"{', '.join(TARGETS)} (default: {default})"
     )
     parser.add_argument("--cpus", type=positive, default=4, metavar="N", help="virtual CPUs (default: 4)")
     parser.add_argument(
