@@ -104,7 +104,7 @@ class QemuMachine:
         self._program = program = Program(self.options.program)
         toolchain = find_compiler(self._wanted)
         self._scratch = Scratch(self._cache / "runs")
-        self._builder = HostBuilder(self._sysdir, toolchain, self._scratch.path)
+        self._builder = HostBuilder(self._sysdir, toolchain, self._scratch.path, self._cache / "modules")
         accelerator = choose(program, self.options.accelerator, self._cache)
         if accelerator.note:
             self._note(f"accelerator {accelerator.name}: {accelerator.note}")
