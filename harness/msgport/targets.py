@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from msgport_vm.machine import Facts, Machine
 
 SSH = "ssh://"
+CLONED = ("userland", "qemu")
+"""Those of which there can be several."""
+
 TARGETS = ("userland", "qemu", "vagrant", SSH + "user@host")
 
 USERLAND_SECONDS = 0.5
@@ -40,6 +43,7 @@ class Target:
     machine_type: str = "q35"
     environment: Mapping[str, str] = field(default_factory=dict)
     allow_panic: bool = False
+    machines: int = 1
 
     @property
     def seconds(self) -> float:
@@ -47,13 +51,16 @@ class Target:
         return USERLAND_SECONDS if self.name == "userland" else GUEST_SECONDS
 
     def machine(self, note: Callable[[str], None]) -> AbstractContextManager[Machine]:
-        """Make the machine; nothing is started before its boot(). ``note`` is told what takes long.
+        """Make the machine, or another one like it; nothing is started before its boot().
 
-        Raises TargetError when the target is unknown or something it needs is not given, and ImportError when a Python
-        package that only this target needs is not installed.
+        ``note`` is told what takes long. Raises TargetError when the target is unknown, something it needs is not
+        given, or there is only one such machine; ImportError when a Python package that only this target needs is not
+        installed.
         """
         if self.environment and self.name not in ("userland", "qemu"):
             raise TargetError(f"--env is for userland and qemu; the kernel of {self.name} has its own environment")
+        if self.machines > 1 and self.name not in CLONED:
+            raise TargetError(f"there is one machine {self.name}; only {' and '.join(CLONED)} can have --machines")
         try:
             if self.name == "userland":
                 return self._userland()
@@ -160,12 +167,16 @@ def chosen(options: argparse.Namespace) -> Target:
         machine_type=options.machine_type,
         environment=dict(options.env),
         allow_panic=options.allow_panic,
+        machines=getattr(options, "machines", 1),
     )
 
 
-def ran_on(facts: Facts) -> str:
-    """Say what machine it was, and what it was not."""
-    text = f"Target {facts.target}: {facts.kernel}, {facts.cpus} virtual CPUs on {facts.host_cores} host cores."
+def ran_on(facts: Facts, machines: int = 1) -> str:
+    """Say what machine it was, or how many of them, and what it was not."""
+    several = f"{machines} machines side by side with " if machines > 1 else ""
+    text = (
+        f"Target {facts.target}: {facts.kernel}, {several}{facts.cpus} virtual CPUs on {facts.host_cores} host cores."
+    )
     if facts.spin_builtin:
         text += " Its threads' built-in ports are spin ports."
     return text if facts.dragonfly else f"{text} A verdict here says nothing of DragonFly's own code."

@@ -449,6 +449,8 @@ class QemuMachine:
                 said.append(text)
                 yield Event(EventKind.CONSOLE, text)
                 return None
+            if heard is None:
+                yield Event(EventKind.CONSOLE)
 
     def _departed(self) -> Event:
         process = self._process
