@@ -21,6 +21,7 @@ from msgport.execution import Limits
 from msgport.report.data import VariantResult
 from msgport.report.results import ResultsFolder
 from msgport.selection import choose
+from msgport.targets import Target
 from msgport_vm.machine import Event, Facts, MachineError
 from msgport_vm.userland import UserlandMachine
 
@@ -168,3 +169,23 @@ def test_an_interrupted_run_on_several_machines_ends_at_once_and_leaves_no_proce
     assert data["ended"] == "interrupted" and data["complete"] is False
     with pytest.raises(ProcessLookupError):
         os.killpg(process.pid, 0)
+
+
+class Leaving(UserlandMachine):
+    """A machine at which Ctrl-C is pressed, and that cannot remove everything then."""
+
+    def load(self, module: Path, tunables: Mapping[str, int], timeout: float) -> Iterator[Event]:
+        raise KeyboardInterrupt
+
+    def close(self) -> None:
+        super().close()
+        self.left_behind = ("mp_test.ko",)
+
+
+def test_what_an_interrupted_run_leaves_behind_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Target, "machine", lambda _self, _note: Leaving(4))
+    assert main(["run", "say", "--results", str(tmp_path / "r")]) == 3
+    error = capsys.readouterr().err
+    assert "left behind on the machine: mp_test.ko" in error and "interrupted after 0 of 1" in error
