@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from msgport_vm.machine import BuildError, UnusableFileError
+from msgport_vm.machine import BuildError, MachineError, UnusableFileError
 from msgport_vm.userland import Toolchain
 
 FLAGS = (
