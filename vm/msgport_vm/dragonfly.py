@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-_ERAS = ((300200, "A"), (300400, "B"), (300600, "C"), (400000, "D"))
+FIRST_VERSIONS = {"A": 300000, "B": 300200, "C": 300400, "D": 300600, "E": 400000}
+"""The ``__DragonFly_version`` of the first release of each era of the message-port API; of A, of 3.0, its last."""
 
 _HANDLER_FAILED = re.compile(r"module_register_init: MOD_LOAD \([^)]*\) error \d+")
 _LINKER = re.compile(r"^(?:link_elf|linker_load_file).*$", re.M)
@@ -23,7 +24,7 @@ _MISSING = (
 
 def era_of(osreldate: int) -> str:
     """The API era of a kernel by ``kern.osreldate``, which is its ``__DragonFly_version``."""
-    return next((era for below, era in _ERAS if osreldate < below), "E")
+    return max((era for era, first in FIRST_VERSIONS.items() if first <= osreldate), default="A")
 
 
 def failed_handler(console: str) -> str:

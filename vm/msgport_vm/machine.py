@@ -66,7 +66,7 @@ class MachineError(Exception):
 
 
 class UnusableFileError(MachineError):
-    """A file or folder that a user named is not there, or not what it should be; nothing was started."""
+    """A file or folder that a user named is not there, or not what it should be; nothing was run."""
 
 
 class BuildError(MachineError):
@@ -98,7 +98,7 @@ class Machine(Protocol):
         """Load a module; yield console text as it comes, then exactly one event of another kind.
 
         ``tunables`` are kernel environment integers that the module reads at load; ``timeout`` is in seconds without
-        any console text. Something is yielded about twice a second, without text if there is none.
+        any console text.
         """
 
     def unload(self, module: Path) -> Iterator[Event]:
