@@ -111,10 +111,10 @@ def make_bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeBench]:
     """Give a booted machine with a file of cases; the same one for the same choices."""
     benches: dict[tuple[object, ...], Bench] = {}
 
-    def make(stem: str, cpus: int = 4, sanitize: str = "") -> Bench:
-        key = (stem, cpus, sanitize)
+    def make(stem: str, cpus: int = 4, sanitize: str = "", era: str = "E") -> Bench:
+        key = (stem, cpus, sanitize, era)
         if key not in benches:
-            machine = UserlandMachine(cpus, sanitize=sanitize)
+            machine = UserlandMachine(cpus, sanitize=sanitize, era=era)
             machine.boot()
             folder = write_cases(stem, tmp_path_factory.mktemp(stem))
             benches[key] = Bench(machine, machine.build(folder), list(cases_of(stem)))

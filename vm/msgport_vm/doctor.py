@@ -123,9 +123,8 @@ class Host:
         """See Probe."""
         from msgport_vm.qemu_accelerator import runs
         from msgport_vm.qemu_process import Program
-        from msgport_vm.userland import default_cache
 
-        return runs(Program(qemu), name, default_cache() / "qemu")
+        return runs(Program(qemu), name)
 
 
 _INSTALLERS = {

@@ -22,6 +22,7 @@ from typing import IO
 
 import platformdirs
 
+from msgport_vm.dragonfly import FIRST_VERSIONS
 from msgport_vm.machine import BuildError, Event, EventKind, Facts, MachineError, UnloadRefusedError
 from msgport_vm.scratch import Scratch
 
@@ -35,8 +36,6 @@ SANITIZERS = {"": (), "address,undefined": ("-fno-sanitize-recover=all",), "thre
 MAX_CPUS = 256  # as in host/main.c
 BOOT_TIMEOUT = 20.0
 END_TIMEOUT = 5.0
-SLICE = 0.5
-"""Seconds after which a machine that says nothing is heard of all the same."""
 
 
 def default_sources() -> Path:
@@ -111,6 +110,11 @@ def _sanitize_flags(sanitize: str) -> tuple[str, ...]:
     return ("-g", f"-fsanitize={sanitize}", "-fno-omit-frame-pointer", *SANITIZERS[sanitize]) if sanitize else ()
 
 
+def era_flags(era: str) -> tuple[str, ...]:
+    """What makes the headers show an era; they show E by themselves."""
+    return () if era == "E" else (f"-D__DragonFly_version={FIRST_VERSIONS[era]}",)
+
+
 def _compile(command: list[str], folder: Path | None, what: str) -> None:
     try:
         done = subprocess.run(
@@ -139,18 +143,19 @@ def _object(source: Path, command: list[str], toolchain: Toolchain, headers: byt
     return compiled
 
 
-def build_runtime(sources: Path, toolchain: Toolchain, sanitize: str, cache: Path) -> Runtime:
+def build_runtime(sources: Path, toolchain: Toolchain, sanitize: str, cache: Path, era: str = "E") -> Runtime:
     """Build the machine's program from ``sources``, or find it in ``cache``, where it is keyed by all that shapes it.
 
     Two processes may do this at once: each builds aside, and the first to finish puts its own in place.
     Raises BuildError, or MachineError when the sources are not there or the cache cannot be written.
     """
     sources = sources.resolve()
+    kernel_flags = (*KERNEL_FLAGS, *era_flags(era))
     flags = (*_sanitize_flags(sanitize), "-O2", "-g", *WARNINGS)
     files = sorted(path for path in sources.rglob("*") if path.suffix in (".c", ".h"))
     if not files:
         raise MachineError(f"no sources of the userland machine in {sources}")
-    digest = hashlib.sha256(repr((toolchain.command, toolchain.version, flags, KERNEL_FLAGS, HOST_FLAGS)).encode())
+    digest = hashlib.sha256(repr((toolchain.command, toolchain.version, flags, kernel_flags, HOST_FLAGS)).encode())
     for path in files:
         digest.update(f"\0{path.relative_to(sources)}\0".encode())
         digest.update(path.read_bytes())
@@ -161,7 +166,7 @@ def build_runtime(sources: Path, toolchain: Toolchain, sanitize: str, cache: Pat
         return runtime
     headers = b"".join(path.read_bytes() for path in files if path.suffix == ".h")
     halves = {
-        "kern": [toolchain.command, *KERNEL_FLAGS, *flags, "-I", str(sources / "include")],
+        "kern": [toolchain.command, *kernel_flags, *flags, "-I", str(sources / "include")],
         "host": [toolchain.command, *HOST_FLAGS, *flags, "-iquote", str(sources / "include")],
     }
     try:
@@ -283,7 +288,8 @@ class _Process:
 class UserlandMachine:
     """LWKT in user space as a Machine: see ``machine.Machine`` for the protocol.
 
-    ``cpus`` virtual CPUs (1 to 256) share the host's cores. ``sanitize`` is ``""``, ``"address,undefined"`` or
+    ``cpus`` virtual CPUs (1 to 256) share the host's cores. ``era``, A to E, is whose message ports it has: as modules
+    see them, in API and behaviour (docs/eras.md). ``sanitize`` is ``""``, ``"address,undefined"`` or
     ``"thread"``; a report ends the machine with DIED and the report as text. ``compiler`` overrides ``CC``.
     ``sources`` takes an altered copy of the machine's sources, ``cache`` another folder for what is built.
     ``environment`` is the kernel's when it boots, as a loader sets it (``lwkt.use_spin_port``).
@@ -293,6 +299,7 @@ class UserlandMachine:
         self,
         cpus: int = 4,
         *,
+        era: str = "E",
         sanitize: str = "",
         compiler: str | None = None,
         sources: Path | None = None,
@@ -302,13 +309,16 @@ class UserlandMachine:
     ) -> None:
         """Keep the choices; nothing is built or started before boot().
 
-        Raises CpusError, a MachineError, for ``cpus`` out of range, ValueError for an unknown sanitizer.
+        Raises CpusError, a MachineError, for ``cpus`` out of range, ValueError for an unknown era or sanitizer.
         """
         if not 1 <= cpus <= MAX_CPUS:
             raise CpusError(f"a userland machine has 1 to {MAX_CPUS} CPUs, not {cpus}")
+        if era not in FIRST_VERSIONS:
+            raise ValueError(f"unknown era {era!r}; known: {', '.join(FIRST_VERSIONS)}")
         if sanitize not in SANITIZERS:
             raise ValueError(f"unknown sanitizer {sanitize!r}; known: {', '.join(map(repr, SANITIZERS))}")
         self.cpus = cpus
+        self.era = era
         self.sanitize = sanitize
         self.environment = environment
         self.unload_timeout = unload_timeout
@@ -334,7 +344,7 @@ class UserlandMachine:
     def _tools(self) -> tuple[Toolchain, Runtime]:
         if self._toolchain is None or self._runtime is None:
             self._toolchain = find_compiler(self._wanted)
-            self._runtime = build_runtime(self._sources, self._toolchain, self.sanitize, self._cache)
+            self._runtime = build_runtime(self._sources, self._toolchain, self.sanitize, self._cache, self.era)
         return self._toolchain, self._runtime
 
     @property
@@ -352,7 +362,7 @@ class UserlandMachine:
             target="userland",
             kernel="LWKT in user space (not DragonFly)",
             dragonfly=False,
-            era="E",
+            era=self.era,
             invariants=True,
             cpus=self.cpus,
             host_cores=cores,
@@ -386,10 +396,10 @@ class UserlandMachine:
         """Yield console text until a reply is there, the process has ended, or nothing came for ``timeout`` seconds."""
         silent_since = time.monotonic()
         while True:
-            text = process.step(min(SLICE, silent_since + timeout - time.monotonic()))
+            text = process.step(silent_since + timeout - time.monotonic())
             if text:
                 silent_since = time.monotonic()
-            yield Event(EventKind.CONSOLE, text)
+                yield Event(EventKind.CONSOLE, text)
             if process.replies or process.ended:
                 return
             if time.monotonic() >= silent_since + timeout:
@@ -441,7 +451,7 @@ class UserlandMachine:
         if len(candidates) != 1:
             raise BuildError(f"{source} holds {len(candidates)} C files; a module is exactly one, beside its Makefile")
         module = candidates[0].with_suffix(".ko")
-        flags = (*MODULE_FLAGS, *_sanitize_flags(self.sanitize), "-I", str(runtime.include))
+        flags = (*MODULE_FLAGS, *era_flags(self.era), *_sanitize_flags(self.sanitize), "-I", str(runtime.include))
         _compile([toolchain.command, *flags, "-o", str(module), str(candidates[0])], None, str(candidates[0]))
         return module
 

@@ -15,6 +15,8 @@
 extern struct globaldata *ul_cpus;
 extern int ul_spins;		/* how long an idle CPU spins before it parks */
 
+/* A spin port of a thread's; eras without owners forget which. */
+void	ul_initport_spin(lwkt_port_t, thread_t);
 void	ul_enqueue(thread_t);			/* own CPU, critical section */
 void	ul_ipiq_boot(void);
 void	ul_post_from_host(globaldata_t, ipifunc1_t, void *);

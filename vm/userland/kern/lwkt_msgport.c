@@ -1,5 +1,6 @@
 /*
- * Message ports, as DragonFly's era E kernels have them with INVARIANTS.
+ * Message ports, as DragonFly's kernels have them with INVARIANTS: those of the
+ * release that __DragonFly_version names, where releases differ.
  *
  * A port kind is a table of seven operations.  The three kinds that queue
  * differ in what guards the queue: a thread port is touched on its owner's
@@ -20,8 +21,7 @@ struct kind {
 	int	(*waitmsg)(lwkt_msg_t, int);
 	void	*(*waitport)(lwkt_port_t, int);
 	void	(*replyport)(lwkt_port_t, lwkt_msg_t);
-	int	(*dropmsg)(lwkt_port_t, lwkt_msg_t);
-	int	(*putport_oncpu)(lwkt_port_t, lwkt_msg_t);
+	ul_drop_t (*dropmsg)(lwkt_port_t, lwkt_msg_t);
 };
 
 /*
@@ -63,11 +63,13 @@ append(lwkt_port_t port, lwkt_msg_t msg)
 {
 	flags_set(msg, MSGF_QUEUED);
 	TAILQ_INSERT_TAIL(queue_of(port, msg), msg, ms_node);
+#if __DragonFly_version >= 400000
 	if (msg->ms_flags & MSGF_RECEIPT) {
 		/* Once only, however often the message is forwarded. */
 		flags_clear(msg, MSGF_RECEIPT);
 		msg->ms_receiptfn(msg, port);
 	}
+#endif
 }
 
 static void
@@ -84,12 +86,17 @@ unlink_msg(lwkt_port_t port, lwkt_msg_t msg)
 	flags_clear(msg, MSGF_QUEUED);
 }
 
-/* Take a message back that was put and not yet taken; else ENOENT. */
+/*
+ * Take a message back that was put and not yet taken; else ENOENT.  Before 3.4
+ * nobody looked, and nobody was told.
+ */
 static int
 drop(lwkt_port_t port, lwkt_msg_t msg)
 {
+#if __DragonFly_version >= 300400
 	if ((msg->ms_flags & (MSGF_QUEUED | MSGF_REPLY)) != MSGF_QUEUED)
 		return (ENOENT);
+#endif
 	unlink_msg(port, msg);
 	flags_set(msg, MSGF_DONE);
 	return (0);
@@ -245,7 +252,7 @@ lwkt_thread_waitmsg(lwkt_msg_t msg, int flags)
 	return (msg->ms_error);
 }
 
-static int
+static ul_drop_t
 lwkt_thread_dropmsg(lwkt_port_t port, lwkt_msg_t msg)
 {
 	thread_t td = curthread;
@@ -256,13 +263,12 @@ lwkt_thread_dropmsg(lwkt_port_t port, lwkt_msg_t msg)
 	crit_enter_quick(td);
 	error = drop(port, msg);
 	crit_exit_quick(td);
-	return (error);
+	return ((ul_drop_t)error);
 }
 
 static const struct kind thread_kind = {
 	lwkt_thread_getport, lwkt_thread_putport, lwkt_thread_waitmsg,
-	lwkt_thread_waitport, lwkt_thread_replyport, lwkt_thread_dropmsg,
-	lwkt_thread_putport
+	lwkt_thread_waitport, lwkt_thread_replyport, lwkt_thread_dropmsg
 };
 
 /*
@@ -310,17 +316,6 @@ lwkt_spin_putport(lwkt_port_t port, lwkt_msg_t msg)
 {
 	if (lwkt_spin_putport_only(port, msg))
 		wakeup(port);
-	return (EASYNC);
-}
-
-static int
-lwkt_spin_putport_oncpu(lwkt_port_t port, lwkt_msg_t msg)
-{
-	KASSERT(port->mp_cpuid == mycpuid,
-	    ("cpu mismatch, can't do oncpu putport; port cpu%d, curcpu cpu%d",
-	    port->mp_cpuid, mycpuid));
-	if (lwkt_spin_putport_only(port, msg))
-		wakeup_mycpu(port);
 	return (EASYNC);
 }
 
@@ -385,7 +380,7 @@ lwkt_spin_waitmsg(lwkt_msg_t msg, int flags)
 	return (msg->ms_error);
 }
 
-static int
+static ul_drop_t
 lwkt_spin_dropmsg(lwkt_port_t port, lwkt_msg_t msg)
 {
 	int error;
@@ -395,7 +390,7 @@ lwkt_spin_dropmsg(lwkt_port_t port, lwkt_msg_t msg)
 	spin_lock(&port->mpu_spin);
 	error = drop(port, msg);
 	spin_unlock(&port->mpu_spin);
-	return (error);
+	return ((ul_drop_t)error);
 }
 
 static void *
@@ -510,18 +505,11 @@ lwkt_panic_replyport(lwkt_port_t port, lwkt_msg_t msg)
 	    (void *)port, (void *)msg);
 }
 
-static int
+static ul_drop_t
 lwkt_panic_dropmsg(lwkt_port_t port, lwkt_msg_t msg)
 {
 	panic("lwkt_dropmsg() is illegal on port %p msg %p",
 	    (void *)port, (void *)msg);
-}
-
-static int
-lwkt_panic_putport_oncpu(lwkt_port_t port, lwkt_msg_t msg)
-{
-	panic("lwkt_begin_oncpu/do_oncpu/sendmsg_oncpu() illegal on port %p "
-	    "msg %p", (void *)port, (void *)msg);
 }
 
 static void
@@ -532,28 +520,56 @@ lwkt_null_replyport(lwkt_port_t port __unused, lwkt_msg_t msg)
 
 static const struct kind spin_kind = {
 	lwkt_spin_getport, lwkt_spin_putport, lwkt_spin_waitmsg,
-	lwkt_spin_waitport, lwkt_spin_replyport, lwkt_spin_dropmsg,
-	lwkt_spin_putport_oncpu
+	lwkt_spin_waitport, lwkt_spin_replyport, lwkt_spin_dropmsg
 };
 
 static const struct kind serialize_kind = {
 	lwkt_serialize_getport, lwkt_serialize_putport, lwkt_serialize_waitmsg,
-	lwkt_serialize_waitport, lwkt_serialize_replyport, lwkt_panic_dropmsg,
-	lwkt_panic_putport_oncpu
+	lwkt_serialize_waitport, lwkt_serialize_replyport, lwkt_panic_dropmsg
 };
 
 static const struct kind panic_kind = {
 	lwkt_panic_getport, lwkt_panic_putport, lwkt_panic_waitmsg,
-	lwkt_panic_waitport, lwkt_panic_replyport, lwkt_panic_dropmsg,
-	lwkt_panic_putport_oncpu
+	lwkt_panic_waitport, lwkt_panic_replyport, lwkt_panic_dropmsg
 };
+
+#if __DragonFly_version >= 300600
+/*
+ * Puts from the port's own CPU, by a pointer that nobody overrides.
+ */
+static int
+lwkt_panic_putport_oncpu(lwkt_port_t port, lwkt_msg_t msg)
+{
+	panic("lwkt_begin_oncpu/do_oncpu/sendmsg_oncpu() illegal on port %p "
+	    "msg %p", (void *)port, (void *)msg);
+}
+
+static int
+lwkt_spin_putport_oncpu(lwkt_port_t port, lwkt_msg_t msg)
+{
+	KASSERT(port->mp_cpuid == mycpuid,
+	    ("cpu mismatch, can't do oncpu putport; port cpu%d, curcpu cpu%d",
+	    port->mp_cpuid, mycpuid));
+	if (lwkt_spin_putport_only(port, msg))
+		wakeup_mycpu(port);
+	return (EASYNC);
+}
+
+static void
+init_oncpu(lwkt_port_t port, int (*putport)(lwkt_port_t, lwkt_msg_t), int cpu)
+{
+	port->mp_putport_oncpu = putport;
+	port->mp_cpuid = cpu;
+}
+#else
+#define init_oncpu(port, putport, cpu)	do { } while (0)
+#endif
 
 static void
 init_as(lwkt_port_t port, const struct kind *kind)
 {
 	ul_poll();
 	bzero(port, sizeof(*port));
-	port->mp_cpuid = -1;
 	TAILQ_INIT(&port->mp_msgq);
 	TAILQ_INIT(&port->mp_msgq_prio);
 	port->mp_getport = kind->getport;
@@ -562,29 +578,51 @@ init_as(lwkt_port_t port, const struct kind *kind)
 	port->mp_waitport = kind->waitport;
 	port->mp_replyport = kind->replyport;
 	port->mp_dropmsg = kind->dropmsg;
-	port->mp_putport_oncpu = kind->putport_oncpu;
+	init_oncpu(port, lwkt_panic_putport_oncpu, -1);
 }
 
 void
 lwkt_initport_thread(lwkt_port_t port, thread_t td)
 {
 	init_as(port, &thread_kind);
+	init_oncpu(port, lwkt_thread_putport, -1);
 	port->mpu_td = td;
 }
 
+/* An owner came with 3.2, a CPU that the port belongs to with 3.6. */
 void
-lwkt_initport_spin(lwkt_port_t port, thread_t td, boolean_t fixed_cpuid)
+ul_initport_spin(lwkt_port_t port, thread_t td __unused)
 {
 	init_as(port, &spin_kind);
-	spin_init(&port->mpu_spin, "lwktinitport");
+#if __DragonFly_version >= 300200
 	port->mpu_td = td;
 	if (td == NULL)
 		port->mp_dropmsg = lwkt_panic_dropmsg;
-	if (fixed_cpuid)
-		port->mp_cpuid = (int)td->td_gd->gd_cpuid;
-	else
-		port->mp_putport_oncpu = lwkt_panic_putport_oncpu;
+#endif
 }
+
+#if __DragonFly_version >= 300600
+void
+lwkt_initport_spin(lwkt_port_t port, thread_t td, boolean_t fixed_cpuid)
+{
+	ul_initport_spin(port, td);
+	if (fixed_cpuid)
+		init_oncpu(port, lwkt_spin_putport_oncpu,
+		    (int)td->td_gd->gd_cpuid);
+}
+#elif __DragonFly_version >= 300200
+void
+lwkt_initport_spin(lwkt_port_t port, thread_t td)
+{
+	ul_initport_spin(port, td);
+}
+#else
+void
+lwkt_initport_spin(lwkt_port_t port)
+{
+	ul_initport_spin(port, NULL);
+}
+#endif
 
 void
 lwkt_initport_serialize(lwkt_port_t port, struct lwkt_serialize *slz)
@@ -652,6 +690,7 @@ lwkt_sendmsg(lwkt_port_t port, lwkt_msg_t msg)
 	put(port, msg, port->mp_putport);
 }
 
+#if __DragonFly_version >= 300600
 void
 lwkt_sendmsg_oncpu(lwkt_port_t port, lwkt_msg_t msg)
 {
@@ -674,12 +713,29 @@ lwkt_sendmsg_start(lwkt_port_t port, lwkt_msg_t msg)
 	put(port, msg, port->mp_putport);
 }
 
+#if __DragonFly_version >= 500000
 void
 lwkt_sendmsg_start_oncpu(lwkt_port_t port, lwkt_msg_t msg)
 {
 	ul_poll();
 	put(port, msg, port->mp_putport_oncpu);
 }
+#endif
+#elif __DragonFly_version >= 300400
+void
+lwkt_sendmsg_stage1(lwkt_port_t port, lwkt_msg_t msg)
+{
+	ul_poll();
+	_lwkt_sendmsg_prepare(port, msg);
+}
+
+void
+lwkt_sendmsg_stage2(lwkt_port_t port, lwkt_msg_t msg)
+{
+	ul_poll();
+	put(port, msg, port->mp_putport);
+}
+#endif
 
 int
 lwkt_domsg(lwkt_port_t port, lwkt_msg_t msg, int flags)
@@ -702,9 +758,18 @@ lwkt_domsg(lwkt_port_t port, lwkt_msg_t msg, int flags)
 int
 lwkt_forwardmsg(lwkt_port_t port, lwkt_msg_t msg)
 {
+	int error;
+
 	ul_poll();
+#if __DragonFly_version < 300400
+	crit_enter();
+#endif
 	KKASSERT((msg->ms_flags & (MSGF_QUEUED|MSGF_DONE|MSGF_REPLY)) == 0);
-	return (put(port, msg, port->mp_putport));
+	error = put(port, msg, port->mp_putport);
+#if __DragonFly_version < 300400
+	crit_exit();
+#endif
+	return (error);
 }
 
 /* In a critical section, so that no reply slips in before the function. */

@@ -373,7 +373,7 @@ lwkt_create(void (*func)(void *), void *arg, struct thread **tdp,
 	kvsnprintf(td->td_comm, sizeof(td->td_comm), fmt, ap);
 	__va_end(ap);
 	if (use_spin_port || (tdflags & TDF_FORCE_SPINPORT))
-		lwkt_initport_spin(&td->td_msgport, td, FALSE);
+		ul_initport_spin(&td->td_msgport, td);
 	else
 		lwkt_initport_thread(&td->td_msgport, td);
 	if (tdp != NULL)

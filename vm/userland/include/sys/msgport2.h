@@ -24,6 +24,19 @@ lwkt_initmsg_abortable(lwkt_msg_t msg, lwkt_port_t rport, int flags,
 	msg->ms_abortfn = abortfn;
 }
 
+#if __DragonFly_version < 300600
+static __inline int
+lwkt_beginmsg(lwkt_port_t port, lwkt_msg_t msg)
+{
+	int error;
+
+	ul_poll();
+	error = port->mp_putport(port, msg);
+	ul_poll();
+	return (error);
+}
+#endif
+
 static __inline void
 lwkt_replymsg(lwkt_msg_t msg, int error)
 {
@@ -75,6 +88,7 @@ lwkt_checkmsg(lwkt_msg_t msg)
 	return (msg->ms_flags & MSGF_DONE);
 }
 
+#if __DragonFly_version >= 300400
 static __inline int
 lwkt_dropmsg(lwkt_msg_t msg)
 {
@@ -89,12 +103,28 @@ lwkt_dropmsg(lwkt_msg_t msg)
 	ul_poll();
 	return (error);
 }
+#else
+static __inline void
+lwkt_dropmsg(lwkt_msg_t msg)
+{
+	lwkt_port_t port;
 
+	ul_poll();
+	KKASSERT((msg->ms_flags & (MSGF_DROPABLE|MSGF_DONE|MSGF_QUEUED)) ==
+	    (MSGF_DROPABLE|MSGF_QUEUED));
+	port = msg->ms_target_port;
+	port->mp_dropmsg(port, msg);
+	ul_poll();
+}
+#endif
+
+#if __DragonFly_version >= 400000
 static __inline void
 lwkt_setmsg_receipt(lwkt_msg_t msg, void (*receiptfn)(lwkt_msg_t, lwkt_port_t))
 {
 	msg->ms_receiptfn = receiptfn;
 	msg->ms_flags |= MSGF_RECEIPT;
 }
+#endif
 
 #endif

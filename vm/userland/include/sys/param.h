@@ -1,8 +1,13 @@
 #ifndef _SYS_PARAM_H_
 #define _SYS_PARAM_H_
 
-/* Era E: what lwkt_initport_spin, lwkt_dropmsg and the rest look like. */
+/*
+ * Whose message ports these headers show.  Another release's are had by naming
+ * its version to the compiler; docs/eras.md tells what changed and when.
+ */
+#ifndef __DragonFly_version
 #define __DragonFly_version	500900
+#endif
 
 #include <sys/types.h>
 

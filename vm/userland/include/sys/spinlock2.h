@@ -6,10 +6,13 @@
 
 /* Exclusive spinlocks: the holder is in a critical section. */
 static __inline void
-spin_init(struct spinlock *spin, const char *descr)
+#if __DragonFly_version >= 400000
+spin_init(struct spinlock *spin, const char *descr __unused)
+#else
+spin_init(struct spinlock *spin)
+#endif
 {
 	spin->lock = 0;
-	spin->descr = descr;
 }
 
 static __inline void
