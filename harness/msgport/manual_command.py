@@ -35,9 +35,6 @@ def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
     manual.add_argument("page", type=Path, metavar="PAGE", help="plain, .gz, or copied from gitweb with line numbers")
     manual.add_argument("--out", type=Path, metavar="DIR", help="write each example's module: a .c and a Makefile")
     manual.add_argument("--run", action="store_true", help="run the examples on a machine and judge what they print")
-    manual.add_argument(
-        "--era", choices=list(Era), help="hold the page against this era (default: the machine's, or E without --run)"
-    )
     manual.add_argument("--format", choices=["text", "json"], default="text", help="default: text")
     add_options(manual)
     manual.set_defaults(command=_manual)
@@ -59,14 +56,15 @@ def _manual(options: argparse.Namespace) -> int:
         return _fail(f"cannot read {options.page}: {error.strerror}", BAD_PAGE)
     except PageError as error:
         return _fail(str(error), BAD_PAGE)
-    era = Era(options.era) if options.era else Era.E
+    # What the page is held against: the machine's era, or without one the era asked for.
+    era = chosen(options).era or Era.E
     failure = machine = ""
     with tempfile.TemporaryDirectory(prefix="msgport-manual-") as aside:
         out = options.out or (Path(aside) if options.run else None)
         try:
             if options.run:
                 results, facts, failure = _run(options, source.label, examples, out or Path(aside))
-                era = Era(options.era or facts.era) if facts else era
+                era = Era(facts.era) if facts else era
                 machine = ran_on(facts) if facts else ""
             else:
                 made = _made(examples, source.label, options.cpus, out)
@@ -124,9 +122,11 @@ def _run(
     results: list[ExampleResult] = []
     facts: Facts | None = None
     failure = ""
-    with chosen(options).machine(_note) as machine:
+    target = chosen(options)
+    with target.machine(_note) as machine:
         try:
             facts = machine.boot()
+            target.check(facts)
             made = _made(examples, label, facts.cpus, out)
             for result in run_examples(machine, facts, made, secrets.randbits(32)):
                 results.append(result)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
+from msgport.check.eras import inexpressible, substituted
 from msgport.check.models import consult, with_spin_builtin
 from msgport.check.observed import StaleTranscriptError, gather
 from msgport.check.page_examples import at_other_sizes
+from msgport.check.verdict import untested
+from msgport.manual.api import Era
 from msgport.report.data import VariantResult
 from msgport.scenario.canonical import content_hash
 from msgport.scenario.program import Variant
@@ -27,10 +30,10 @@ def judge_transcript(
     when the scenario at hand is another version; ScenarioError when the scenario is wrong.
     """
     known = {content_hash(variant): variant for variant in variants}
-    loads: dict[tuple[str, bool], list[Load]] = {}
+    loads: dict[tuple[str, bool, Era], list[Load]] = {}
     nameless: list[Load] = []
     for load in read(*lives(text)).loads:
-        whose = loads.setdefault((load.hash, load.spin_builtin), []) if load.hash else nameless
+        whose = loads.setdefault((load.hash, load.spin_builtin, _era(load)), []) if load.hash else nameless
         whose.append(load)
     # An example of the manual's page prints a line for each CPU, however many the machine had.
     cpus = {int(n) for all_of in loads.values() for each in all_of if (n := each.environment.get("cpus", "")).isdigit()}
@@ -39,16 +42,25 @@ def judge_transcript(
         found = f"{len(nameless)} loads, none with a begin record" if nameless else "no records of a module"
         raise UnknownTranscriptError(f"the transcript holds {found}: save the console from before the kldload on")
     results: list[VariantResult] = []
-    for (version, spin_builtin), theirs in loads.items():
+    for (version, spin_builtin, era), theirs in loads.items():
         if version not in known:
             raise _unknown(theirs[0], known.values())
         models = consult(known[version])
+        if reason := inexpressible(models.variant, era):
+            results.append(VariantResult(models.variant, untested(reason)))
+            continue
         if spin_builtin:
             models = with_spin_builtin(models)
         # A load that lost its begin record may have been of any of them.
         observed = gather(models.variant, [*theirs, *nameless])
-        results.append(VariantResult(models.variant, models.judge(observed, by, require_seen=require_seen)))
+        verdict = models.judge(observed, by, require_seen=require_seen)
+        results.append(VariantResult(models.variant, verdict, substituted=substituted(models.variant, era)))
     return results
+
+
+def _era(load: Load) -> Era:
+    """The era that a load's module was made for; the models' own, E, when its env record is lost."""
+    return next((era for era in Era if era == load.environment.get("era")), Era.E)
 
 
 def _unknown(load: Load, variants: Iterable[Variant]) -> Exception:

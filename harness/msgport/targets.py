@@ -9,14 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from msgport.manual.api import Era
+
 if TYPE_CHECKING:
     from msgport_vm.machine import Facts, Machine
 
 SSH = "ssh://"
-CLONED = ("userland", "qemu")
-"""Those of which there can be several."""
-
 TARGETS = ("userland", "qemu", "vagrant", SSH + "user@host")
+
+AUTO = "auto"
 
 USERLAND_SECONDS = 0.5
 GUEST_SECONDS = 0.25
@@ -29,7 +30,10 @@ class TargetError(Exception):
 
 @dataclass(frozen=True)
 class Target:
-    """A machine as the command line describes it. ``name`` is one of TARGETS; the rest as ``msgport run -h`` says."""
+    """A machine as the command line describes it. ``name`` is one of TARGETS; the rest as ``msgport run -h`` says.
+
+    ``era`` is the one that the user says the machine is of, or None: then the machine tells.
+    """
 
     name: str
     cpus: int
@@ -43,7 +47,7 @@ class Target:
     machine_type: str = "q35"
     environment: Mapping[str, str] = field(default_factory=dict)
     allow_panic: bool = False
-    machines: int = 1
+    era: Era | None = None
 
     @property
     def seconds(self) -> float:
@@ -51,16 +55,13 @@ class Target:
         return USERLAND_SECONDS if self.name == "userland" else GUEST_SECONDS
 
     def machine(self, note: Callable[[str], None]) -> AbstractContextManager[Machine]:
-        """Make the machine, or another one like it; nothing is started before its boot().
+        """Make the machine; nothing is started before its boot(). ``note`` is told what takes long.
 
-        ``note`` is told what takes long. Raises TargetError when the target is unknown, something it needs is not
-        given, or there is only one such machine; ImportError when a Python package that only this target needs is not
-        installed.
+        Raises TargetError when the target is unknown or something it needs is not given, and ImportError when a Python
+        package that only this target needs is not installed.
         """
         if self.environment and self.name not in ("userland", "qemu"):
             raise TargetError(f"--env is for userland and qemu; the kernel of {self.name} has its own environment")
-        if self.machines > 1 and self.name not in CLONED:
-            raise TargetError(f"there is one machine {self.name}; only {' and '.join(CLONED)} can have --machines")
         try:
             if self.name == "userland":
                 return self._userland()
@@ -74,12 +75,24 @@ class Target:
             raise TargetError(str(error)) from error
         raise TargetError(f"no target {self.name}; there are {', '.join(TARGETS)}")
 
+    def check(self, facts: Facts) -> None:
+        """Raise TargetError when the machine that is up is of another era than the user says."""
+        self._check(facts.kernel, facts.era)
+
+    def _check(self, what: str, era: str) -> None:
+        if self.era is not None and self.era != era:
+            raise TargetError(f"--era {self.era} contradicts {what}, of era {era}; --era auto takes what the target is")
+
     def _userland(self) -> AbstractContextManager[Machine]:
         from msgport_vm.userland import UserlandMachine
 
-        return UserlandMachine(cpus=self.cpus, sources=self.userland, environment=self.environment)
+        return UserlandMachine(
+            cpus=self.cpus, era=self.era or Era.E, sources=self.userland, environment=self.environment
+        )
 
     def _qemu(self, note: Callable[[str], None]) -> AbstractContextManager[Machine]:
+        from msgport_vm.dragonfly import era_of
+        from msgport_vm.hostbuild import osreldate_of
         from msgport_vm.qemu import QemuMachine
         from msgport_vm.qemu_options import QemuOptions
 
@@ -87,6 +100,8 @@ class Target:
             raise TargetError(
                 "the target qemu compiles modules here, against a kernel's headers: name its sys folder with --sysdir"
             )
+        if self.era is not None:
+            self._check(f"the headers in {self.sysdir}", era_of(osreldate_of(self.sysdir)))
         options = QemuOptions(
             image=self.image,
             kernel=self.kernel,
@@ -124,10 +139,10 @@ def _variable(text: str) -> tuple[str, str]:
     return name, value
 
 
-def add_options(parser: argparse.ArgumentParser, default: str = "userland") -> None:
+def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that choose a machine: ``chosen`` reads them."""
     parser.add_argument(
-        "--target", default=default, metavar="TARGET", help=f"{', '.join(TARGETS)} (default: {default})"
+        "--target", default="userland", metavar="TARGET", help=f"{', '.join(TARGETS)} (default: userland)"
     )
     parser.add_argument("--cpus", type=positive, default=4, metavar="N", help="virtual CPUs (default: 4)")
     parser.add_argument(
@@ -140,6 +155,9 @@ def add_options(parser: argparse.ArgumentParser, default: str = "userland") -> N
         default=[],
         metavar="NAME=VALUE",
         help="for the kernel's environment at boot: lwkt.use_spin_port=1 (userland and qemu)",
+    )
+    parser.add_argument(
+        "--era", choices=[AUTO, *Era], default=AUTO, help="the kernel's API; userland plays any (default: what it is)"
     )
     qemu = parser.add_argument_group("for --target qemu")
     qemu.add_argument("--image", type=Path, metavar="FILE", help="a DragonFly ISO, .img or qcow2; never written to")
@@ -167,16 +185,14 @@ def chosen(options: argparse.Namespace) -> Target:
         machine_type=options.machine_type,
         environment=dict(options.env),
         allow_panic=options.allow_panic,
-        machines=getattr(options, "machines", 1),
+        era=None if options.era == AUTO else Era(options.era),
     )
 
 
-def ran_on(facts: Facts, machines: int = 1) -> str:
-    """Say what machine it was, or how many of them, and what it was not."""
-    several = f"{machines} machines side by side with " if machines > 1 else ""
-    text = (
-        f"Target {facts.target}: {facts.kernel}, {several}{facts.cpus} virtual CPUs on {facts.host_cores} host cores."
-    )
+def ran_on(facts: Facts) -> str:
+    """Say what machine it was, and what it was not."""
+    cpus = f"{facts.cpus} virtual CPUs on {facts.host_cores} host cores"
+    text = f"Target {facts.target}: {facts.kernel}, era {facts.era}, {cpus}."
     if facts.spin_builtin:
         text += " Its threads' built-in ports are spin ports."
     return text if facts.dragonfly else f"{text} A verdict here says nothing of DragonFly's own code."

@@ -18,9 +18,9 @@ class Writer:
         self.lines.append(f"{line}:{binascii.crc32(line.encode()) & 0xFFFFFFFF:08x}")
         return self
 
-    def begin(self, scenario: str = "two-senders/P=spin", content: str = "0123456789abcdef") -> Writer:
+    def begin(self, scenario: str = "two-senders/P=spin", content: str = "0123456789abcdef", era: str = "E") -> Writer:
         self.add("begin", h=content, s=scenario)
-        return self.add("env", cpus=4, osrel=400000, era="E", inv=1, seed=7, iter=0, ms=500)
+        return self.add("env", cpus=4, osrel=400000, era=era, inv=1, seed=7, iter=0, ms=500)
 
     def end(self, iterations: int, why: str = "time") -> Writer:
         return self.add("end", n=len(self.lines), i=iterations, why=why)

@@ -16,7 +16,7 @@ from msgport.kmod.names import (
     thread_column,
     thread_td,
 )
-from msgport.manual.api import SHOWN_FLAGS, Era
+from msgport.manual.api import PRIVATE, SHOWN_FLAGS, Era
 from msgport.scenario.program import Argument, Handler, Port, Ref, Register, Statement, Variant
 from msgport.scenario.statements import STATEMENTS
 
@@ -167,7 +167,7 @@ class Writer:
         match statement.op:
             case "initport_spin":
                 return [self.initport_spin(arguments[0], "NULL")]
-            case "beginmsg" if self.era in (Era.D, Era.E):
+            case "beginmsg" if "lwkt_beginmsg" in PRIVATE[self.era]:
                 return [f"{access(arguments[0])}mp_putport({arguments[0]}, {arguments[1]})"]
             case "beginmsg":
                 return [f"lwkt_beginmsg({arguments[0]}, {arguments[1]})"]
@@ -208,7 +208,7 @@ class Writer:
         held = next((a for a in messages if isinstance(a, Register)), None)
         owned = self.argument("message", messages[0], statement) if statement.op in OWNS_AFTERWARDS else "NULL"
         comment: list[str] = []
-        if statement.op == "beginmsg" and self.era in (Era.D, Era.E):
+        if f"lwkt_{statement.op}" in PRIVATE[self.era]:
             comment = ["/* lwkt_beginmsg() is private to the kernel: this is all it does. */"]
         match form.result:
             case None:

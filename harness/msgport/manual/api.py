@@ -126,7 +126,9 @@ _DECLARATIONS: tuple[tuple[str, str], ...] = (
 )
 """Each function with the eras in which a module can call it so: sys/msgport.h and sys/msgport2.h of the releases."""
 
-PRIVATE: dict[Era, frozenset[str]] = {era: frozenset(("lwkt_beginmsg",)) for era in (Era.D, Era.E)}
+PRIVATE: dict[Era, frozenset[str]] = {
+    era: frozenset(("lwkt_beginmsg",) if era in (Era.D, Era.E) else ()) for era in Era
+}
 """Functions that an era has but keeps to lwkt_msgport.c."""
 
 

@@ -17,13 +17,18 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True)
 class VariantResult:
-    """One variant's part of a run. Paths are relative to the results folder, or None when there is no such file."""
+    """One variant's part of a run. Paths are relative to the results folder, or None when there is no such file.
+
+    ``substituted`` names the functions of the page that the kernel's era keeps from the variant's module, which does
+    by itself what they do.
+    """
 
     variant: Variant
     verdict: Verdict
     seconds: float = 0.0
     transcript: str | None = None
     module: str | None = None
+    substituted: tuple[str, ...] = ()
 
 
 def exit_status(results: Sequence[VariantResult]) -> int:
@@ -80,6 +85,7 @@ def _variant(result: VariantResult) -> dict[str, Any]:
             for each in verdict.unseen_sometimes
         ],
         "problems": list(verdict.problems),
+        "substituted": list(result.substituted),
         "transcript": result.transcript,
         "module": result.module,
     }

@@ -79,11 +79,15 @@ def _table(results: Sequence[VariantResult]) -> Table:
 
 
 def _footnotes(results: Sequence[VariantResult]) -> Iterator[Text]:
-    """What each deviation that was seen means."""
+    """What each deviation that was seen means, and which functions the kernel's era kept from the modules."""
     seen = {name for result in results for row in result.verdict.rows for name in row.deviations}
     for deviation in DEVIATIONS:
         if deviation.name in seen:
             yield Text(f"{deviation.name}: {deviation.about}", style="yellow")
+    for name in dict.fromkeys(name for result in results for name in result.substituted):
+        yield Text(
+            f"{name}: private to the kernel in this era; the modules call the port's mp_putport, which is all it does."
+        )
 
 
 def _counts(results: Sequence[VariantResult]) -> Text:
