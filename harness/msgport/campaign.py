@@ -1,4 +1,4 @@
-"""One run: which variants on which machine, each judged and its results on disk as soon as it is over.
+"""One run: variants on a machine, or on several side by side, each judged and its results on disk once it is over.
 
 Modules are generated and compiled in the background while others run.
 """
@@ -6,15 +6,18 @@ Modules are generated and compiled in the background while others run.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
 from typing import Literal
 
 from msgport.check.eras import inexpressible, substituted
 from msgport.check.models import Models, with_spin_builtin
 from msgport.check.verdict import Kind, Verdict, untested
+from msgport.deal import Deal
 from msgport.execution import LOADS, Limits, execute
 from msgport.kmod.module import Module, generate
 from msgport.manual.api import Era
@@ -23,7 +26,7 @@ from msgport.report.data import VariantResult, run_data
 from msgport.report.results import ResultsFolder
 from msgport.scenario.outcome import ANYTHING
 from msgport.scenario.source import ScenarioError
-from msgport_vm.machine import BuildError, Facts, Machine
+from msgport_vm.machine import BuildError, Facts, Machine, MachineError
 
 
 @dataclass(frozen=True)
@@ -38,45 +41,207 @@ class Order:
 
 
 def run(
-    machine: Machine, facts: Facts, variants: Sequence[Models], order: Order, results: ResultsFolder
+    machine: Machine,
+    facts: Facts,
+    variants: Sequence[Models],
+    order: Order,
+    results: ResultsFolder,
+    clones: Sequence[Machine] = (),
+    note: Callable[[str], None] = lambda _: None,
 ) -> Iterator[VariantResult]:
-    """Run variants in turn on a machine that is up; yield each one's result when it is on disk.
+    """Run variants on a machine that is up, and on clones of it that are not yet; yield each result once on disk.
 
-    However it ends, results.json holds what was judged until then and says whether that is all. Raises MachineError
-    when the machine cannot be brought back, ResultsError when something cannot be written.
+    Results come in the variants' order from one machine, as they are ready from several; results.json keeps the order.
+    However it ends, results.json holds what was judged until then and says whether that is all. A clone, or the first
+    of several machines, that fails for good leaves the rest to the others, and ``note`` is told. Raises MachineError
+    when no machine is left, ResultsError when something cannot be written.
     """
-    fits = [fitted(models, facts) for models in variants]
-    done: list[VariantResult] = []
+    work = _Work(facts, [fitted(models, facts) for models in variants], order, results)
+    done: dict[int, VariantResult] = {}
     stamp = {
         **asdict(facts),
         "extra": dict(facts.extra),
+        "machines": 1 + len(clones),
         "judge": order.by,
         "seed": order.seed,
         "nonce": f"{order.nonce:08x}",
         "seconds": order.limits.seconds,
         "iterations": order.limits.executions,
     }
+
+    def write(ended: str) -> None:
+        in_order = [result for _, result in sorted(done.items())]
+        results.write(run_data(stamp, in_order, complete=ended == "done", ended=ended))
+
     ended = "machine-failure"
-    with ThreadPoolExecutor(max_workers=1) as background:
+    coming = _side_by_side([machine, *clones], work, note) if clones else _alone(machine, work)
+    try:
+        for place, result in coming:
+            done[place] = result
+            write("running")
+            yield result
+        ended = "done"
+    except (KeyboardInterrupt, GeneratorExit):
+        ended = "interrupted"
+        raise
+    finally:
+        # Here, not when it is collected: nothing may use a machine after this.
+        coming.close()
+        write(ended)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """All that there is to do. ``fits`` holds each variant's models, and why it cannot be run (empty: it can)."""
+
+    facts: Facts
+    fits: Sequence[tuple[Models, str]]
+    order: Order
+    results: ResultsFolder
+
+    def nonce(self, place: int) -> int:
+        """The first of the nonces that belong to a variant's loads."""
+        return self.order.nonce + LOADS * place
+
+    def build(self, machine: Machine, place: int) -> tuple[Path, Path]:
+        """Generate and compile a variant's module; give its source and its loadable file."""
+        models, _ = self.fits[place]
+        # Where a module can always be got rid of, its text is the same in each run, so that it is compiled once only.
+        nonce = 0 if self.facts.expendable else self.nonce(place)
+        module = module_of(models, self.order.limits, nonce, self.order.seed, Era(self.facts.era))
+        name = models.variant.name
+        source = self.results.write_file(name, f"{module.name}.c", module.source)
+        self.results.write_file(name, "Makefile", module.makefile)
+        return self.results.path / source, machine.build(self.results.folder_of(name))
+
+
+class _Lane:
+    """One machine at work; modules of its variants are compiled in the background while others run."""
+
+    def __init__(self, machine: Machine, work: _Work, places: Iterable[int]) -> None:
+        """Begin to compile the modules for ``places``."""
+        self._machine = machine
+        self._work = work
+        self._background = ThreadPoolExecutor(max_workers=1)
+        self._builds = {place: self._begin(place) for place in places if not work.fits[place][1]}
+
+    def _begin(self, place: int) -> Future[tuple[Path, Path]]:
+        return self._background.submit(self._work.build, self._machine, place)
+
+    def __enter__(self) -> _Lane:
+        """Nothing to do."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Compile no more."""
+        self._background.shutdown(cancel_futures=True)
+
+    def run(self, place: int, beat: Callable[[], None] = lambda: None) -> VariantResult:
+        """Run a variant and judge it. Raises MachineError when the machine is lost for good."""
+        work, (models, reason) = self._work, self._work.fits[place]
+        variant = models.variant
+        if reason:
+            return VariantResult(variant, untested(reason))
+        build = self._builds.pop(place, None) or self._begin(place)
         try:
-            builds = [
-                reason or background.submit(_build, machine, facts, models, order, order.nonce + LOADS * place, results)
-                for place, (models, reason) in enumerate(fits)
-            ]
-            for place, ((models, _), build) in enumerate(zip(fits, builds, strict=True)):
-                judged = _run_one(machine, models, order, order.nonce + LOADS * place, build, results)
-                if judged.verdict.kind is not Kind.UNTESTED:
-                    judged = replace(judged, substituted=substituted(models.variant, Era(facts.era)))
-                done.append(judged)
-                results.write(run_data(stamp, done, complete=False, ended="running"))
-                yield done[-1]
-            ended = "done"
-        except (KeyboardInterrupt, GeneratorExit):
-            ended = "interrupted"
-            raise
-        finally:
-            background.shutdown(cancel_futures=True)
-            results.write(run_data(stamp, done, complete=ended == "done", ended=ended))
+            source, module = build.result()
+        except BuildError as error:
+            return VariantResult(variant, Verdict(Kind.INCONCLUSIVE, f"{error}\n{error.screen}".strip()))
+        start = time.monotonic()
+        execution = execute(self._machine, module, models, work.order.limits, work.nonce(place), work.order.seed, beat)
+        seconds = time.monotonic() - start
+        transcript = work.results.write_file(variant.name, "transcript.txt", execution.text)
+        observed = execution.observed()
+        loads = [life.load for life in execution.lives if life.load]
+        if any(load.spin_builtin != models.semantics.spin_builtin for load in loads if load.environment):
+            problem = (
+                "the module found the threads' built-in ports to be of another kind than the machine was booted with"
+            )
+            observed = replace(observed, problems=(*observed.problems, problem))
+        verdict = models.judge(observed, work.order.by, require_seen=work.order.require_seen)
+        path = str(source.relative_to(work.results.path))
+        return VariantResult(variant, verdict, seconds, transcript, path, substituted(variant, Era(work.facts.era)))
+
+
+def _alone(machine: Machine, work: _Work) -> Generator[tuple[int, VariantResult], None, None]:
+    """Run all variants on one machine, in order."""
+    places = range(len(work.fits))
+    with _Lane(machine, work, places) as lane:
+        for place in places:
+            yield place, lane.run(place)
+
+
+class _StoppedError(Exception):
+    """The run is over; no machine goes on."""
+
+
+@dataclass(frozen=True)
+class _End:
+    """A machine takes no more, with the error that ended it, if one did, and the variant that it had in hand then."""
+
+    machine: int
+    error: Exception | None = None
+    place: int | None = None
+
+
+def _side_by_side(
+    machines: Sequence[Machine], work: _Work, note: Callable[[str], None]
+) -> Generator[tuple[int, VariantResult], None, None]:
+    """Run all variants on several machines, the first of which is up."""
+    deal = Deal(len(work.fits), len(machines))
+    said: SimpleQueue[tuple[int, VariantResult] | _End] = SimpleQueue()
+    threads = [Thread(target=_go, args=(*each, work, deal, said)) for each in enumerate(machines)]
+    failure: MachineError | None = None
+    try:
+        for thread in threads:
+            thread.start()
+        running = len(threads)
+        while running:
+            message = said.get()
+            if not isinstance(message, _End):
+                yield message
+                continue
+            running -= 1
+            if isinstance(message.error, MachineError):
+                failure = message.error
+                lost = f"machine {message.machine + 1} of {len(machines)} failed for good: {failure}"
+                note(lost)
+                if message.place is not None:
+                    variant = work.fits[message.place][0].variant
+                    screen = f"\n{failure.screen}" if failure.screen else ""
+                    yield message.place, VariantResult(variant, Verdict(Kind.INCONCLUSIVE, lost + screen))
+            elif message.error is not None:
+                raise message.error
+        if failure is not None and deal.left:
+            raise failure
+    finally:
+        deal.stop()
+        for thread in threads:
+            thread.join()
+
+
+def _go(
+    number: int, machine: Machine, work: _Work, deal: Deal, say: SimpleQueue[tuple[int, VariantResult] | _End]
+) -> None:
+    """What the thread of one machine does."""
+
+    def beat() -> None:
+        if deal.stopped:
+            raise _StoppedError
+
+    place: int | None = None
+    try:
+        if number > 0:
+            machine.boot()
+        with _Lane(machine, work, deal.share(number)) as lane:
+            while (place := deal.take(number)) is not None:
+                say.put((place, lane.run(place, beat)))
+        say.put(_End(number))
+    except _StoppedError:
+        say.put(_End(number))
+    except Exception as error:
+        # Raised again where the results are waited for.
+        say.put(_End(number, error, place))
 
 
 def fitted(models: Models, facts: Facts) -> tuple[Models, str]:
@@ -105,35 +270,6 @@ def unfit(models: Models, facts: Facts) -> str:
     return ""
 
 
-def _run_one(
-    machine: Machine,
-    models: Models,
-    order: Order,
-    nonce: int,
-    build: Future[tuple[Path, Path]] | str,
-    results: ResultsFolder,
-) -> VariantResult:
-    """Run a variant; ``build`` is its module under way, or the reason why it is not to be run."""
-    variant = models.variant
-    if isinstance(build, str):
-        return VariantResult(variant, untested(build))
-    try:
-        source, module = build.result()
-    except BuildError as error:
-        return VariantResult(variant, Verdict(Kind.INCONCLUSIVE, f"{error}\n{error.screen}".strip()))
-    start = time.monotonic()
-    execution = execute(machine, module, models, order.limits, nonce, order.seed)
-    seconds = time.monotonic() - start
-    transcript = results.write_file(variant.name, "transcript.txt", execution.text)
-    observed = execution.observed()
-    loads = [life.load for life in execution.lives if life.load]
-    if any(load.spin_builtin != models.semantics.spin_builtin for load in loads if load.environment):
-        problem = "the module found the threads' built-in ports to be of another kind than the machine was booted with"
-        observed = replace(observed, problems=(*observed.problems, problem))
-    verdict = models.judge(observed, order.by, require_seen=order.require_seen)
-    return VariantResult(variant, verdict, seconds, transcript, str(source.relative_to(results.path)))
-
-
 def module_of(models: Models, limits: Limits, nonce: int, seed: int, era: Era) -> Module:
     """Generate a variant's module. It stops at the first outcome outside those that the kernel model allows."""
     # After a panic a module tells nothing more, so those are not for it to know.
@@ -147,14 +283,3 @@ def module_of(models: Models, limits: Limits, nonce: int, seed: int, era: Era) -
         milliseconds=round(limits.seconds * 1000),
         era=era,
     )
-
-
-def _build(
-    machine: Machine, facts: Facts, models: Models, order: Order, nonce: int, results: ResultsFolder
-) -> tuple[Path, Path]:
-    """Generate and compile a variant's module; give its source and its loadable file."""
-    module = module_of(models, order.limits, nonce, order.seed, Era(facts.era))
-    name = models.variant.name
-    source = results.write_file(name, f"{module.name}.c", module.source)
-    results.write_file(name, "Makefile", module.makefile)
-    return results.path / source, machine.build(results.folder_of(name))

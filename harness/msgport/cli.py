@@ -14,12 +14,13 @@ import sys
 import threading
 import traceback
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from msgport import machine_commands, manual_command
+from msgport import machine_commands, manual_command, vm_commands
 from msgport.check.models import Models, consult
 from msgport.manual.api import Era
 from msgport.scenario.source import ScenarioError
@@ -29,6 +30,7 @@ from msgport.targets import GUEST_SECONDS, TargetError, add_options, chosen, pos
 if TYPE_CHECKING:
     from msgport.report.data import VariantResult
     from msgport.report.results import ResultsFolder
+    from msgport_vm.machine import Machine
 
 CONFORMS, VIOLATES, USAGE, INCONCLUSIVE = range(4)
 
@@ -90,6 +92,9 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="run scenarios on a machine and judge what they did")
     _add_scenarios(run, "*")
     add_options(run)
+    run.add_argument(
+        "--machines", type=positive, default=1, metavar="N", help="clones that share the work (userland, qemu)"
+    )
     limit = run.add_mutually_exclusive_group()
     limit.add_argument(
         "--time", type=_seconds, metavar="S", help="seconds a variant (default: 0.5; on a real kernel 0.25)"
@@ -139,6 +144,7 @@ def _parser() -> argparse.ArgumentParser:
 
     machine_commands.add(commands)
     manual_command.add(commands)
+    vm_commands.add(commands)
     return parser
 
 
@@ -239,21 +245,23 @@ def _run(options: argparse.Namespace) -> int:
     target = chosen(options)
     limits = Limits(0 if options.iterations else options.time or target.seconds, options.iterations)
     order = Order(limits, options.seed, _fresh_nonce(), options.judge, options.require_seen)
+    names = [models.variant.name for models in variants]
+    machines: list[Machine] = []
     done: list[VariantResult] = []
     folder: ResultsFolder | None = None
     failure = ""
-    with RunProgress([models.variant.name for models in variants]) as progress:
+    with RunProgress(names) as progress:
         try:
-            with target.machine(progress.note) as machine:
-                facts = machine.boot()
+            with ExitStack() as stack:
+                for _ in range(target.machines):
+                    machines.append(stack.enter_context(target.machine(progress.note)))
+                facts = machines[0].boot()
                 target.check(facts)
                 folder = _new_folder(options.results)
-                progress.booted(ran_on(facts))
-                for result in run(machine, facts, variants, order, folder):
+                progress.booted(ran_on(facts, target.machines))
+                for result in run(machines[0], facts, variants, order, folder, machines[1:], progress.note):
                     done.append(result)
                     progress.judged(result)
-            for left in machine.left_behind:
-                progress.note(f"left behind on the machine: {left}")
         except KeyboardInterrupt:
             failure = f"interrupted after {len(done)} of {len(variants)} variants; what was judged is kept"
         except UnusableFileError as error:
@@ -262,8 +270,11 @@ def _run(options: argparse.Namespace) -> int:
             failure = f"the machine failed: {error}" + (f"\n{error.screen}" if error.screen else "")
         except ResultsError as error:
             failure = str(error)
+        for left in (left for machine in machines for left in machine.left_behind):
+            progress.note(f"left behind on the machine: {left}")
     if folder is not None and folder.data is not None:
-        _show(done, folder.data, folder.path, ran_on(facts), options)
+        done.sort(key=lambda result: names.index(result.variant.name))
+        _show(done, folder.data, folder.path, ran_on(facts, target.machines), options)
     if failure:
         _fail(failure, INCONCLUSIVE)
         return VIOLATES if exit_status(done) == VIOLATES else INCONCLUSIVE

@@ -7,7 +7,7 @@ loaded again; each load has its own nonce and seed, and their counts add up.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -78,10 +78,19 @@ class Execution:
         return replace(observed, problems=(*deaths, *observed.problems))
 
 
-def execute(machine: Machine, module: Path, models: Models, limits: Limits, nonce: int, seed: int) -> Execution:
+def execute(
+    machine: Machine,
+    module: Path,
+    models: Models,
+    limits: Limits,
+    nonce: int,
+    seed: int,
+    beat: Callable[[], None] = lambda: None,
+) -> Execution:
     """Load a variant's module until a limit is reached or a forbidden outcome was seen.
 
-    Nonces and seeds count up from the given ones. Raises MachineError when the machine cannot be brought back.
+    Nonces and seeds count up from the given ones. ``beat`` is called with everything that happens, at least once a
+    second; what it raises breaks the execution off. Raises MachineError when the machine cannot be brought back.
     """
     execution = Execution(models.variant)
     start = time.monotonic()
@@ -92,7 +101,7 @@ def execute(machine: Machine, module: Path, models: Models, limits: Limits, nonc
         tunables = {"msgport.nonce": int32(nonce + number), "msgport.seed": (seed + number) % 2**31}
         tunables["msgport.ms"] = max(1, round(left * 1000)) if limits.seconds else 0
         tunables["msgport.iterations"] = limits.executions - executed if limits.executions else 0
-        life = live(machine, module, models.variant, tunables, limits.silence)
+        life = live(machine, module, models.variant, tunables, limits.silence, beat)
         execution.lives.append(life)
         executed += max(1, (life.load and life.load.iterations) or 0)
         if not _goes_on(models, execution.lives):
@@ -124,14 +133,23 @@ def _goes_on(models: Models, lives: Sequence[Life]) -> bool:
     return early and len(lives) < (CERTAIN if len(allowed) == 1 else LOADS)
 
 
-def live(machine: Machine, module: Path, variant: Variant | None, tunables: Mapping[str, int], silence: float) -> Life:
+def live(
+    machine: Machine,
+    module: Path,
+    variant: Variant | None,
+    tunables: Mapping[str, int],
+    silence: float,
+    beat: Callable[[], None] = lambda: None,
+) -> Life:
     """Load a module, wait until it is over, unload it; restart the machine after anything but an orderly unload.
 
-    Without a ``variant`` nothing is known of the module's steps. Raises MachineError when it cannot be brought back.
+    Without a ``variant`` nothing is known of the module's steps; ``beat`` is as for ``execute``. Raises MachineError
+    when it cannot be brought back.
     """
     text: list[str] = []
     ended, detail = EventKind.DIED, ""
     for event in machine.load(module, tunables, silence):
+        beat()
         if event.kind is EventKind.CONSOLE:
             text.append(event.text)
         else:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from msgport_vm.machine import Facts, Machine
 
 SSH = "ssh://"
+CLONED = ("userland", "qemu")
+"""Those of which there can be several."""
+
 TARGETS = ("userland", "qemu", "vagrant", SSH + "user@host")
 
 AUTO = "auto"
@@ -47,6 +50,7 @@ class Target:
     machine_type: str = "q35"
     environment: Mapping[str, str] = field(default_factory=dict)
     allow_panic: bool = False
+    machines: int = 1
     era: Era | None = None
 
     @property
@@ -55,13 +59,16 @@ class Target:
         return USERLAND_SECONDS if self.name == "userland" else GUEST_SECONDS
 
     def machine(self, note: Callable[[str], None]) -> AbstractContextManager[Machine]:
-        """Make the machine; nothing is started before its boot(). ``note`` is told what takes long.
+        """Make the machine, or another one like it; nothing is started before its boot().
 
-        Raises TargetError when the target is unknown or something it needs is not given, and ImportError when a Python
-        package that only this target needs is not installed.
+        ``note`` is told what takes long. Raises TargetError when the target is unknown, something it needs is not
+        given, or there is only one such machine; ImportError when a Python package that only this target needs is not
+        installed.
         """
         if self.environment and self.name not in ("userland", "qemu"):
             raise TargetError(f"--env is for userland and qemu; the kernel of {self.name} has its own environment")
+        if self.machines > 1 and self.name not in CLONED:
+            raise TargetError(f"there is one machine {self.name}; only {' and '.join(CLONED)} can have --machines")
         try:
             if self.name == "userland":
                 return self._userland()
@@ -139,10 +146,10 @@ def _variable(text: str) -> tuple[str, str]:
     return name, value
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+def add_options(parser: argparse.ArgumentParser, default: str = "userland") -> None:
     """Add the options that choose a machine: ``chosen`` reads them."""
     parser.add_argument(
-        "--target", default="userland", metavar="TARGET", help=f"{', '.join(TARGETS)} (default: userland)"
+        "--target", default=default, metavar="TARGET", help=f"{', '.join(TARGETS)} (default: {default})"
     )
     parser.add_argument("--cpus", type=positive, default=4, metavar="N", help="virtual CPUs (default: 4)")
     parser.add_argument(
@@ -185,13 +192,15 @@ def chosen(options: argparse.Namespace) -> Target:
         machine_type=options.machine_type,
         environment=dict(options.env),
         allow_panic=options.allow_panic,
+        machines=getattr(options, "machines", 1),
         era=None if options.era == AUTO else Era(options.era),
     )
 
 
-def ran_on(facts: Facts) -> str:
-    """Say what machine it was, and what it was not."""
-    cpus = f"{facts.cpus} virtual CPUs on {facts.host_cores} host cores"
+def ran_on(facts: Facts, machines: int = 1) -> str:
+    """Say what machine it was, or how many of them, and what it was not."""
+    several = f"{machines} machines side by side with " if machines > 1 else ""
+    cpus = f"{several}{facts.cpus} virtual CPUs on {facts.host_cores} host cores"
     text = f"Target {facts.target}: {facts.kernel}, era {facts.era}, {cpus}."
     if facts.spin_builtin:
         text += " Its threads' built-in ports are spin ports."

@@ -181,7 +181,7 @@ def _ssh(stack: ExitStack, scratch: Path) -> Machine:
     console = Listener(process.console)
     stack.callback(console.end)
     console.wait_for("login: ", BOOT_LIMIT)
-    builder = HostBuilder(write_sysdir(scratch / "sysdir"), find_compiler(), scratch)
+    builder = HostBuilder(write_sysdir(scratch / "sysdir"), find_compiler(), scratch, scratch / "modules")
     machine = SshMachine(
         f"ssh://root@127.0.0.1:{port}",
         trust=Trust(scratch / "known_hosts", pin=True, keys=(key,)),

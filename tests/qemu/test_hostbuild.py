@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from msgport_vm import hostbuild
 from msgport_vm.hostbuild import HostBuilder, osreldate_of
 from msgport_vm.machine import BuildError, MachineError, UnusableFileError
 from msgport_vm.userland import find_compiler
@@ -29,7 +30,7 @@ def tree(folder: Path, version: int = 500900) -> Path:
 
 def builder(tmp_path: Path) -> HostBuilder:
     (tmp_path / "made").mkdir()
-    return HostBuilder(tree(tmp_path / "src"), find_compiler(), tmp_path / "made")
+    return HostBuilder(tree(tmp_path / "src"), find_compiler(), tmp_path / "made", tmp_path / "cache")
 
 
 def module(folder: Path, text: str) -> Path:
@@ -64,13 +65,36 @@ def test_warnings_are_errors(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_no_kernel_source_is_named_with_what_it_lacks(tmp_path: Path) -> None:
     with pytest.raises(MachineError, match=r"has no sys/msgport\.h"):
-        HostBuilder(tmp_path, find_compiler(), tmp_path)
+        HostBuilder(tmp_path, find_compiler(), tmp_path, tmp_path / "cache")
 
 
 def test_a_module_is_one_file(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(BuildError, match="holds 0 C files"):
         builder(tmp_path).build(tmp_path / "empty", invariants=True)
+
+
+def test_what_was_compiled_once_is_not_compiled_again_wherever_it_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = MODULE + "const char *where(void);\nconst char *where(void) { return (__FILE__); }\n"
+    first = builder(tmp_path).build(module(tmp_path / "m", INVARIANTS + text), invariants=True)
+    ran: list[list[str]] = []
+    run = hostbuild._run
+    monkeypatch.setattr(hostbuild, "_run", lambda command, file: ran.append(command) or run(command, file))
+    (tmp_path / "again").mkdir()
+    again = HostBuilder(tmp_path / "src", find_compiler(), tmp_path / "again", tmp_path / "cache")
+    second = again.build(module(tmp_path / "n", INVARIANTS + text), invariants=True)
+    assert [command[-2:] for command in ran] == [["-E", "-P"]]
+    assert second == tmp_path / "n" / "mp_test.ko" and second.read_bytes() == first.read_bytes()
+
+
+def test_a_changed_header_makes_another_module(tmp_path: Path) -> None:
+    folder = module(tmp_path / "m", INVARIANTS + MODULE)
+    compiles = builder(tmp_path)
+    first = compiles.build(folder, invariants=True).read_bytes()
+    (tmp_path / "src" / "cpu" / "x86_64" / "include" / "cpufunc.h").write_text("#define FROM_CPU 1000\n")
+    assert compiles.build(folder, invariants=True).read_bytes() != first
 
 
 def test_a_source_tree_tells_its_version(tmp_path: Path) -> None:
@@ -80,7 +104,7 @@ def test_a_source_tree_tells_its_version(tmp_path: Path) -> None:
 def test_a_source_tree_without_a_version_is_refused(tmp_path: Path) -> None:
     (tree(tmp_path) / "sys" / "param.h").write_text("#define MAXCPU 64\n")
     with pytest.raises(UnusableFileError, match=r"param\.h defines no version"):
-        HostBuilder(tmp_path, find_compiler(), tmp_path)
+        HostBuilder(tmp_path, find_compiler(), tmp_path, tmp_path)
 
 
 def test_modules_are_for_kernels_with_more_than_one_cpu(tmp_path: Path) -> None:
@@ -96,7 +120,9 @@ def test_old_headers_find_a_stdint_of_the_kernels_own_types(tmp_path: Path) -> N
     (folder / "sys/msgport.h").write_text("#include <stdint.h>\n")
     (tmp_path / "made").mkdir()
     text = '#include <sys/msgport.h>\n_Static_assert(sizeof(uint8_t) == 8, "");\nintmax_t f(void);\n'
-    HostBuilder(folder, find_compiler(), tmp_path / "made").build(module(tmp_path / "m", text), invariants=True)
+    HostBuilder(folder, find_compiler(), tmp_path / "made", tmp_path / "cache").build(
+        module(tmp_path / "m", text), invariants=True
+    )
 
 
 def test_a_kernel_of_another_era_than_the_headers_is_refused(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from msgport_vm.machine import MachineError
 from msgport_vm.qemu_accelerator import EMULATED, boot_sector, choose, runs
 from msgport_vm.qemu_process import Program, QemuProcess, create_overlay, image_size
 from msgport_vm.qmp import RefusedError
-from tests.processes import is_gone, is_there
+from tests.processes import PATIENCE, is_gone, is_there
 
 QEMU = "qemu-system-x86_64"
 needs_qemu = pytest.mark.skipif(shutil.which(QEMU) is None, reason=f"{QEMU} is not installed")
@@ -99,9 +99,9 @@ def test_a_qemu_that_is_not_installed_is_told_with_the_command_that_installs_it(
 
 
 @needs_qemu
-def test_the_boot_sector_runs_under_emulation() -> None:
+def test_the_boot_sector_runs_under_emulation(tmp_path: Path) -> None:
     assert len(boot_sector()) == 512
-    assert runs(Program(QEMU), EMULATED, patience=30.0) == ""
+    assert runs(Program(QEMU), EMULATED, tmp_path, patience=30.0) == ""
 
 
 def fake_qemu(folder: Path, run: str) -> Program:
@@ -122,7 +122,7 @@ esac
 
 def test_an_accelerator_in_which_guests_hang_is_not_chosen(tmp_path: Path) -> None:
     program = fake_qemu(tmp_path, "exec sleep 60")
-    assert "hangs" in runs(program, "kvm", patience=0.2)
+    assert "hangs" in runs(program, "kvm", tmp_path, patience=0.2)
 
 
 def test_an_accelerator_that_does_not_open_is_passed_over_once_and_the_reason_kept(tmp_path: Path) -> None:
@@ -136,4 +136,29 @@ def test_an_accelerator_that_does_not_open_is_passed_over_once_and_the_reason_ke
 
 
 def test_a_guest_that_ends_without_a_word_is_no_success(tmp_path: Path) -> None:
-    assert runs(fake_qemu(tmp_path, "exit 0"), "kvm") == "exit status 0"
+    assert runs(fake_qemu(tmp_path, "exit 0"), "kvm", tmp_path) == "exit status 0"
+
+
+PROBING = """
+import sys
+from pathlib import Path
+from msgport_vm.qemu_accelerator import runs
+from msgport_vm.qemu_process import Program
+runs(Program(sys.argv[1]), "kvm", Path(sys.argv[2]), patience=600.0)
+"""
+
+
+def test_a_harness_killed_while_it_tries_an_accelerator_leaves_no_process_and_its_folder_to_the_next(
+    tmp_path: Path,
+) -> None:
+    program = fake_qemu(tmp_path, 'echo $$ > "${0%/*}/new"; mv "${0%/*}/new" "${0%/*}/pid"; exec sleep 600')
+    with subprocess.Popen([sys.executable, "-c", PROBING, program.path, str(tmp_path)]) as harness:
+        end = time.monotonic() + PATIENCE
+        while not (tmp_path / "pid").exists() and time.monotonic() < end:
+            time.sleep(0.01)
+        pid = int((tmp_path / "pid").read_text())
+        harness.kill()
+    assert is_gone(pid)
+    assert list((tmp_path / "probes").glob("run-*"))
+    assert "hangs" in runs(program, "kvm", tmp_path, patience=0.2)
+    assert not list((tmp_path / "probes").glob("run-*"))

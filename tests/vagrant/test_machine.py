@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from msgport.cli import main
 from msgport_vm.machine import EventKind, MachineError, UnloadRefusedError
 from msgport_vm.vagrant import SNAPSHOT, VagrantMachine
 from tests.processes import is_gone
@@ -231,3 +233,22 @@ def test_a_guest_that_is_not_there_is_told(folder: Path, machine_of: MakeMachine
 def test_the_machine_must_be_booted_first(machine_of: MakeMachine, tmp_path: Path) -> None:
     with pytest.raises(MachineError, match=r"boot\(\) it first"):
         machine_of().build(tmp_path)
+
+
+def test_a_person_starts_looks_at_and_halts_the_guest(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("PATH", f"{Path(__file__).parent}{os.pathsep}{os.environ['PATH']}")
+    vm = ("--target", "vagrant")
+    assert main(["vm", "status", *vm]) == 3
+    assert main(["vm", "boot", *vm]) == 0
+    assert "is up, with" in capsys.readouterr().out
+    assert main(["vm", "status", *vm, "--format", "json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["up"], said["state"], said["folder"]) == (True, "running", str(folder))
+    assert main(["vm", "console", *vm]) == 2
+    assert "serial.log" in capsys.readouterr().err
+    assert main(["vm", "stop", *vm]) == 0
+    assert main(["vm", "status", *vm]) == 3
+    assert "up" in calls(folder) and "halt" in calls(folder)

@@ -123,8 +123,9 @@ class Host:
         """See Probe."""
         from msgport_vm.qemu_accelerator import runs
         from msgport_vm.qemu_process import Program
+        from msgport_vm.userland import default_cache
 
-        return runs(Program(qemu), name)
+        return runs(Program(qemu), name, default_cache() / "qemu")
 
 
 _INSTALLERS = {

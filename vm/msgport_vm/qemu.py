@@ -21,6 +21,7 @@ from msgport_vm.disc import write_disc
 from msgport_vm.dragonfly import death, failed_handler
 from msgport_vm.guest_probe import SOURCE, Kernel, read_probe
 from msgport_vm.hostbuild import HostBuilder
+from msgport_vm.kept import LOG, Keeper, Kept
 from msgport_vm.machine import Event, EventKind, Facts, MachineError, UnloadRefusedError
 from msgport_vm.memory_window import read_window
 from msgport_vm.qemu_accelerator import Accelerator, choose
@@ -42,7 +43,10 @@ AFTER_PANIC = 10.0
 """Seconds of silence after a panic until it is clear that no debugger comes."""
 
 DEBUGGER_COMES = 3.0
-STATE_FORMAT = 1
+STATE_FORMAT = 2
+
+AS_A_PC = ("-action", "reboot=reset,shutdown=poweroff")
+"""What a person expects of a machine that reboots or powers off."""
 
 
 class QemuMachine:
@@ -100,7 +104,7 @@ class QemuMachine:
         self._program = program = Program(self.options.program)
         toolchain = find_compiler(self._wanted)
         self._scratch = Scratch(self._cache / "runs")
-        self._builder = HostBuilder(self._sysdir, toolchain, self._scratch.path)
+        self._builder = HostBuilder(self._sysdir, toolchain, self._scratch.path, self._cache / "modules")
         accelerator = choose(program, self.options.accelerator, self._cache)
         if accelerator.note:
             self._note(f"accelerator {accelerator.name}: {accelerator.note}")
@@ -166,8 +170,8 @@ class QemuMachine:
             image = pack(self._layout.kernel, self._layout.environment, assemble(toolchain.command))
             (self._folder / BOOT).write_bytes(image)
         self._start([])
-        options = self.options
-        reach_shell(self.console, self._stopped, self._layout.environment, options.boot_patience, options.boot_limit)
+        patience, limit = self.options.boot_patience, self.options.boot_limit
+        said = reach_shell(self.console, self._stopped, self._layout.environment, patience, limit)
         self._kernel = kernel = self._ask_kernel()
         saving = time.monotonic()
         self._monitor.human(f"savevm {SNAPSHOT}")
@@ -175,7 +179,7 @@ class QemuMachine:
         self._states.keep(
             self._key,
             [self._folder / name for name in self._layout.files],
-            {"kernel": dataclasses.asdict(kernel), "booted": round(saving - start, 1)},
+            {"kernel": dataclasses.asdict(kernel), "booted": round(saving - start, 1), "said": said},
         )
         if not self._wake():
             raise MachineError("the machine came up, but not again from its saved state")
@@ -271,6 +275,26 @@ class QemuMachine:
             pass
         self._mounted = False
         return kernel
+
+    def leave_up(self, keeper: Keeper, facts: Facts) -> Kept:
+        """End it, and start one like it from the same saved state, which stays up. Raises MachineError.
+
+        ``facts`` are what boot() said. Its console's log begins with what was said when it was started from power-on.
+        """
+        self._end()
+        assert self._program is not None
+        scratch = Scratch(keeper.place)
+        try:
+            state = self._states.fetch(self._key, scratch.path)
+            if state is None:
+                raise MachineError("the saved machine has gone; boot it again")
+            (scratch.path / LOG).write_text(state["said"], encoding="utf-8", newline="")
+            write_disc(scratch.path / DISC, [], DISC_SIZE)
+            about = {"kernel": facts.kernel, "cpus": str(facts.cpus), **facts.extra}
+            return keeper.start(scratch, self._program, [*self._layout.arguments, *AS_A_PC, "-loadvm", SNAPSHOT], about)
+        except BaseException:
+            scratch.remove()
+            raise
 
     # Building and loading
 
@@ -426,6 +450,8 @@ class QemuMachine:
                 said.append(text)
                 yield Event(EventKind.CONSOLE, text)
                 return None
+            if heard is None:
+                yield Event(EventKind.CONSOLE)
 
     def _departed(self) -> Event:
         process = self._process

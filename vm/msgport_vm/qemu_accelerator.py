@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from msgport_vm.machine import MachineError
-from msgport_vm.qemu_process import Program
+from msgport_vm.qemu_process import Program, Watcher
+from msgport_vm.scratch import Scratch
 
 NATIVE = ("kvm", "hvf", "nvmm", "whpx")
 EMULATED = "tcg"
@@ -79,7 +79,7 @@ def choose(program: Program, wanted: str, cache: Path) -> Accelerator:
             return Accelerator(**found["accelerator"])
     except (OSError, ValueError, KeyError, TypeError):
         pass  # not tried yet
-    accelerator = _try(program, wanted)
+    accelerator = _try(program, wanted, cache)
     cache.mkdir(parents=True, exist_ok=True)
     kept.write_text(json.dumps({"key": known, "accelerator": asdict(accelerator)}), encoding="utf-8")
     return accelerator
@@ -95,11 +95,11 @@ def _key(program: Program, wanted: str) -> list[str]:
     return [program.path, program.version, host.nodename, host.release, boot, device, wanted]
 
 
-def _try(program: Program, wanted: str) -> Accelerator:
+def _try(program: Program, wanted: str, cache: Path) -> Accelerator:
     offered: Sequence[str] = [wanted] if wanted != "auto" else [n for n in NATIVE if n in program.accelerators]
     reasons: list[str] = []
     for name in offered:
-        reason = runs(program, name)
+        reason = runs(program, name, cache)
         if not reason:
             return Accelerator(name, "; ".join(reasons))
         reasons.append(f"{name}: {reason}")
@@ -108,22 +108,43 @@ def _try(program: Program, wanted: str) -> Accelerator:
     return Accelerator(EMULATED, "; ".join(reasons) or "this QEMU has none but tcg")
 
 
-def runs(program: Program, name: str, patience: float = PATIENCE) -> str:
-    """Boot the boot sector with an accelerator; say why it cannot be used, empty when it can."""
-    with tempfile.TemporaryDirectory(prefix="msgport-accelerator-") as folder:
-        sector, console = Path(folder, "sector"), Path(folder, "console")
-        sector.write_bytes(boot_sector())
-        command = [
-            *(program.path, "-nodefaults", "-no-user-config", "-display", "none", "-accel", name, "-m", "16"),
-            *("-serial", f"file:{console}", "-device", f"isa-debug-exit,iobase={EXIT_PORT:#x},iosize=4"),
-            *("-drive", f"file={sector},format=raw,if=ide,snapshot=on"),
-        ]
+def runs(program: Program, name: str, cache: Path, patience: float = PATIENCE) -> str:
+    """Boot the boot sector with an accelerator; say why it cannot be used, empty when it can.
+
+    It is put into ``cache`` for that long. Raises MachineError when that cannot be written.
+    """
+    scratch = Scratch(cache / "probes")
+    try:
+        return _boot(program, name, scratch.path, patience)
+    finally:
+        scratch.remove()
+
+
+def _boot(program: Program, name: str, folder: Path, patience: float) -> str:
+    sector, console = folder / "sector", folder / "console"
+    sector.write_bytes(boot_sector())
+    command = [
+        *(program.path, "-nodefaults", "-no-user-config", "-display", "none", "-accel", name, "-m", "16"),
+        *("-serial", f"file:{console}", "-device", f"isa-debug-exit,iobase={EXIT_PORT:#x},iosize=4"),
+        *("-drive", f"file={sector},format=raw,if=ide,snapshot=on"),
+    ]
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        # A guest that hangs would outlive a harness that is killed.
+        watcher = Watcher(process.pid)
         try:
-            done = subprocess.run(
-                command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=patience, check=False
-            )
+            _, said = process.communicate(timeout=patience)
         except subprocess.TimeoutExpired:
             return f"opens, but a guest hangs in it (nothing within {patience:g} s)"
-        if done.returncode == BOOTED and console.read_bytes() == SAID:
-            return ""
-        return done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"exit status {done.returncode}"
+        finally:
+            watcher.stop()
+            process.kill()
+    if process.returncode == BOOTED and console.read_bytes() == SAID:
+        return ""
+    return said.strip().splitlines()[-1] if said.strip() else f"exit status {process.returncode}"

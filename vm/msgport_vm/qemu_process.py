@@ -23,6 +23,24 @@ END_TIMEOUT = 5.0
 WATCH = 'read line; kill -9 "$0" 2>/dev/null'
 
 
+class Watcher:
+    """Ends a process when this one ends, however it does."""
+
+    def __init__(self, pid: int) -> None:
+        """Begin to watch."""
+        self._shell = subprocess.Popen(
+            ["/bin/sh", "-c", WATCH, str(pid)], stdin=subprocess.PIPE, start_new_session=True
+        )
+
+    def stop(self) -> None:
+        """Watch no more: before the process is reaped, for a stranger may get its id. Safe to call twice."""
+        if self._shell.poll() is None:
+            self._shell.kill()
+        self._shell.wait()
+        if self._shell.stdin is not None:
+            self._shell.stdin.close()
+
+
 class Program:
     """A QEMU that is installed. Raises MachineError, which says what to install, when there is none."""
 
@@ -86,9 +104,7 @@ class QemuProcess:
         finally:
             console_there.close()
             control_there.close()
-        self._watcher = subprocess.Popen(
-            ["/bin/sh", "-c", WATCH, str(self._popen.pid)], stdin=subprocess.PIPE, start_new_session=True
-        )
+        self._watcher = Watcher(self._popen.pid)
         self.monitor: Monitor | None = None
         try:
             self.monitor = Monitor(control)
@@ -115,12 +131,7 @@ class QemuProcess:
 
     def end(self) -> str:
         """End it, whatever state it is in, and tell how it ended. Safe to call twice."""
-        # First the watcher: it must never kill a stranger that got the same process id.
-        if self._watcher.poll() is None:
-            self._watcher.kill()
-        self._watcher.wait()
-        if self._watcher.stdin is not None:
-            self._watcher.stdin.close()
+        self._watcher.stop()
         by_itself = self._popen.poll() is not None
         if not by_itself:
             self._popen.terminate()

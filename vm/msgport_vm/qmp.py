@@ -31,8 +31,12 @@ class RefusedError(MachineError):
 class Monitor:
     """A conversation with one QEMU; its events are gathered in the background."""
 
-    def __init__(self, connection: socket.socket) -> None:
-        """Greet the QEMU at the other end. Raises MachineError when nobody answers as one."""
+    def __init__(self, connection: socket.socket, patience: float = ANSWER_TIMEOUT) -> None:
+        """Greet the QEMU at the other end, which has ``patience`` seconds for each answer.
+
+        Raises MachineError when nobody answers as one.
+        """
+        self._patience = patience
         self.events: deque[Mapping[str, Any]] = deque()
         self._client = QMPClient("msgport")
         self._loop = asyncio.new_event_loop()
@@ -52,7 +56,7 @@ class Monitor:
             self.events.append(event)
 
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(asyncio.wait_for(work, ANSWER_TIMEOUT), self._loop).result()
+        return asyncio.run_coroutine_threadsafe(asyncio.wait_for(work, self._patience), self._loop).result()
 
     def execute(self, command: str, **arguments: object) -> Any:
         """Give a command and return its answer; underscores in names stand for hyphens.

@@ -35,6 +35,16 @@ class Scratch:
         except OSError as error:
             raise MachineError(f"cannot write in {parent}: {error}; MSGPORT_CACHE names another folder") from error
 
+    @property
+    def lock(self) -> int:
+        """The descriptor that holds the folder; a child process that inherits it holds the folder too."""
+        return self._owner
+
+    def let_go(self) -> None:
+        """Leave the folder to the child process that holds it."""
+        os.close(self._owner)
+        self._owner = -1
+
     def remove(self) -> None:
         """Remove it with all that is in it; safe to call twice."""
         shutil.rmtree(self.path, ignore_errors=True)
@@ -54,18 +64,37 @@ def _turn(parent: Path) -> Iterator[None]:
         os.close(turn)
 
 
-def _sweep(parent: Path) -> None:
-    for folder in parent.glob(f"{PREFIX}*"):
-        try:
-            owner = os.open(folder / OWNER, os.O_RDWR)
-        except FileNotFoundError:
-            shutil.rmtree(folder, ignore_errors=True)
-            continue
-        try:
-            fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            continue
+def living(parent: Path) -> list[Path]:
+    """Give the folders in ``parent`` that a process holds; all others there are removed. Raises MachineError."""
+    if not parent.is_dir():
+        return []
+    try:
+        with _turn(parent):
+            return _sweep(parent)
+    except OSError as error:
+        raise MachineError(f"cannot write in {parent}: {error}; MSGPORT_CACHE names another folder") from error
+
+
+def is_held(folder: Path) -> bool:
+    """Tell whether a process holds a folder."""
+    try:
+        owner = os.open(folder / OWNER, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(owner)
+    return False
+
+
+def _sweep(parent: Path) -> list[Path]:
+    held = []
+    for folder in sorted(parent.glob(f"{PREFIX}*")):
+        if is_held(folder):
+            held.append(folder)
         else:
             shutil.rmtree(folder, ignore_errors=True)
-        finally:
-            os.close(owner)
+    return held

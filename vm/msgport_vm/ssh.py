@@ -323,7 +323,7 @@ class SshMachine:
                 if text := self._news(session, flush=over):
                     silent_since = time.monotonic()
                     said.append(text)
-                    yield Event(EventKind.CONSOLE, text)
+                yield Event(EventKind.CONSOLE, text)
                 if not over and time.monotonic() >= silent_since + timeout:
                     if text := self._news(session, flush=True):
                         yield Event(EventKind.CONSOLE, text)

@@ -36,6 +36,8 @@ SANITIZERS = {"": (), "address,undefined": ("-fno-sanitize-recover=all",), "thre
 MAX_CPUS = 256  # as in host/main.c
 BOOT_TIMEOUT = 20.0
 END_TIMEOUT = 5.0
+SLICE = 0.5
+"""Seconds after which a machine that says nothing is heard of all the same."""
 
 
 def default_sources() -> Path:
@@ -396,10 +398,10 @@ class UserlandMachine:
         """Yield console text until a reply is there, the process has ended, or nothing came for ``timeout`` seconds."""
         silent_since = time.monotonic()
         while True:
-            text = process.step(silent_since + timeout - time.monotonic())
+            text = process.step(min(SLICE, silent_since + timeout - time.monotonic()))
             if text:
                 silent_since = time.monotonic()
-                yield Event(EventKind.CONSOLE, text)
+            yield Event(EventKind.CONSOLE, text)
             if process.replies or process.ended:
                 return
             if time.monotonic() >= silent_since + timeout:
