@@ -26,6 +26,7 @@ from msgport.manual.api import Era
 from msgport.scenario.source import ScenarioError
 from msgport.selection import SelectionError, choose
 from msgport.targets import GUEST_SECONDS, TargetError, add_options, chosen, positive, ran_on
+from msgport_vm.machine import UnusableFileError
 
 if TYPE_CHECKING:
     from msgport.report.data import VariantResult
@@ -54,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         status: int = options.command(options)
         sys.stdout.flush()
-    except (ScenarioError, SelectionError, TargetError, UsageError) as error:
+    except (ScenarioError, SelectionError, TargetError, UnusableFileError, UsageError) as error:
         return _fail(str(error), USAGE)
     except BrokenPipeError:
         # Whoever read our output went away (`| head`): nobody is left to tell.
@@ -239,7 +240,7 @@ def _run(options: argparse.Namespace) -> int:
     from msgport.report.data import exit_status
     from msgport.report.progress import RunProgress
     from msgport.report.results import ResultsError
-    from msgport_vm.machine import MachineError, UnusableFileError
+    from msgport_vm.machine import MachineError
 
     variants = _consulted(options)
     target = chosen(options)
@@ -264,8 +265,6 @@ def _run(options: argparse.Namespace) -> int:
                     progress.judged(result)
         except KeyboardInterrupt:
             failure = f"interrupted after {len(done)} of {len(variants)} variants; what was judged is kept"
-        except UnusableFileError as error:
-            raise UsageError(str(error)) from error
         except MachineError as error:
             failure = f"the machine failed: {error}" + (f"\n{error.screen}" if error.screen else "")
         except ResultsError as error:

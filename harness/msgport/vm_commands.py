@@ -51,12 +51,10 @@ def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def _command(verb: str) -> object:
     def run(options: argparse.Namespace) -> int:
-        from msgport_vm.machine import MachineError, UnusableFileError
+        from msgport_vm.machine import MachineError
 
         try:
             status: int = getattr(_kind(options.target), verb)(options)
-        except UnusableFileError as error:
-            raise TargetError(str(error)) from error
         except MachineError as error:
             _say(f"msgport: {error}" + (f"\n{error.screen}" if error.screen else ""))
             return UNAVAILABLE

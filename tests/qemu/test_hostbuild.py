@@ -8,7 +8,7 @@ import pytest
 
 from msgport_vm import hostbuild
 from msgport_vm.hostbuild import HostBuilder, osreldate_of
-from msgport_vm.machine import BuildError, MachineError, UnusableFileError
+from msgport_vm.machine import BuildError, UnusableFileError
 from msgport_vm.userland import find_compiler
 
 HEADERS = {
@@ -64,7 +64,7 @@ def test_warnings_are_errors(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_no_kernel_source_is_named_with_what_it_lacks(tmp_path: Path) -> None:
-    with pytest.raises(MachineError, match=r"has no sys/msgport\.h"):
+    with pytest.raises(UnusableFileError, match=r"has no sys/msgport\.h"):
         HostBuilder(tmp_path, find_compiler(), tmp_path, tmp_path / "cache")
 
 

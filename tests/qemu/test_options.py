@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from msgport_vm.machine import MachineError, UnusableFileError
+from msgport_vm.machine import UnusableFileError
 from msgport_vm.qemu_accelerator import Accelerator
 from msgport_vm.qemu_options import BOOT, MULTIBOOT, ROOT, QemuOptions, image_format, lay_out
 from msgport_vm.qemu_states import key_of
@@ -41,7 +41,7 @@ def test_a_mediums_kind_is_told_from_its_content(tmp_path: Path) -> None:
 
 
 def test_an_image_that_is_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(MachineError, match=r"cannot read the image .*gone\.iso: No such file"):
+    with pytest.raises(UnusableFileError, match=r"cannot read the image .*gone\.iso: No such file"):
         lay_out(QemuOptions(image=tmp_path / "gone.iso"), TCG)
 
 

@@ -56,7 +56,10 @@ class Kept:
     def console(self) -> Iterator[socket.socket]:
         """Connect to its console. Raises MachineError when somebody else is there, or it does not answer."""
         with contextlib.ExitStack() as stack:
-            lock = os.open(self.folder / ATTACHED, os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                lock = os.open(self.folder / ATTACHED, os.O_RDWR | os.O_CREAT, 0o600)
+            except OSError as error:
+                raise MachineError(f"the machine in {self.folder} has just ended: {error.strerror}") from error
             stack.callback(os.close, lock)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

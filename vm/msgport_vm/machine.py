@@ -65,16 +65,16 @@ class MachineError(Exception):
         self.screen = screen
 
 
-class UnusableFileError(MachineError):
-    """A file or folder that a user named is not there, or not what it should be; nothing was run."""
-
-
 class BuildError(MachineError):
     """A module did not compile; ``screen`` is what the compiler printed."""
 
 
 class UnloadRefusedError(MachineError):
     """The module stayed: its MOD_UNLOAD handler said no. Only restart() frees the machine of it."""
+
+
+class UnusableFileError(Exception):
+    """A file or folder that a user named is not there, or not what it should be: no failure of a machine."""
 
 
 class Machine(Protocol):
@@ -86,7 +86,7 @@ class Machine(Protocol):
     left_behind: tuple[str, ...]
 
     def boot(self) -> Facts:
-        """Start it. Raises MachineError with the last screen when it does not come up."""
+        """Start it. Raises MachineError with the last screen when it does not come up, UnusableFileError before."""
 
     def build(self, source: Path) -> Path:
         """Compile the module whose ``NAME.c`` and Makefile stand in directory ``source``; give its loadable file.

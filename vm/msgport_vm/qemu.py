@@ -100,7 +100,10 @@ class QemuMachine:
     # Coming up
 
     def boot(self) -> Facts:
-        """Start it: from its saved state, or from power-on, and save it then. Raises MachineError."""
+        """Start it: from its saved state, or from power-on, and save it then.
+
+        Raises UnusableFileError for what the user gave, MachineError when it does not come up.
+        """
         self._program = program = Program(self.options.program)
         toolchain = find_compiler(self._wanted)
         self._scratch = Scratch(self._cache / "runs")
