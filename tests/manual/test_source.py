@@ -56,7 +56,8 @@ def test_line_ends_of_other_systems_do_not_count() -> None:
         (b"N\bNA\bAM\bME\bE\n", "rendered page"),
         (b"hello\n", "no manual page"),
         (b".so man9/msgport.9\n", "only refers to another page: man9/msgport.9"),
-        (b"word\n.Fn f\n", "cut off at its beginning"),
+        (b"word\n.Fn f\n", "the page is cut off"),
+        (b'.\\" A licence.\n', "the page is cut off"),
         (b".Dd today\n\0", "ports.9:2: it is no text"),
         (gzip.compress(TEXT.encode())[:-300], "cut off"),
         (b"\x1f\x8b" + b"x" * 40, "damaged"),
@@ -73,6 +74,11 @@ def test_a_line_that_a_copy_lacks_is_named() -> None:
     rows = numbered(TEXT).splitlines()
     del rows[10]
     assert wrong("\n".join(rows).encode()).startswith("ports.9:11: line 10 of the page follows line 8")
+
+
+def test_a_copy_without_the_pages_beginning_is_told_so() -> None:
+    rows = numbered(TEXT).splitlines()[12:]
+    assert "the copy begins with line 11 of the page" in wrong("\n".join(rows).encode())
 
 
 def test_a_line_that_a_copy_has_broken_is_named() -> None:

@@ -222,7 +222,6 @@ class _Reading:
             raise self._fail(
                 begun, f"the {what} (.Bd) that begins here is never closed: the page is cut off at line {self.last}"
             )
-        self._end_section(self.last)
         titles = [section.title for section in self.sections]
         if not self.title:
             raise self._fail(1, "it has no title (.Dt): the page's beginning is missing")
@@ -235,6 +234,7 @@ class _Reading:
                 f"the page ends here, in section {titles[-1]}, and has none of {', '.join(LAST[:4])} "
                 "with which a page ends: it is cut off",
             )
+        self._end_section(self.last)
         return Page(
             self.file,
             self.title,

@@ -54,9 +54,8 @@ def source_of(data: bytes, file: str) -> Source:
     if rows[-1] == "":
         rows.pop()
     if not any(_SECTION.match(row) for row in rows):
-        first = next((at for at, row in enumerate(rows) if (m := _NUMBERED.match(row)) and int(m[1]) == 1), None)
-        if first is not None and any((m := _NUMBERED.match(row)) and _SECTION.match(m[2] or "") for row in rows):
-            return Source(file, f"{file} (numbered)", tuple(_numbered(rows, first, file)))
+        if any((match := _NUMBERED.match(row)) and _SECTION.match(match[2] or "") for row in rows):
+            return Source(file, f"{file} (numbered)", tuple(_numbered(rows, file)))
         raise PageError(file, 1, _foreign(text, rows), ADVICE)
     packed = data.startswith(_GZIP)
     lines = tuple(Line(number, row) for number, row in enumerate(rows, 1))
@@ -93,11 +92,15 @@ def _decoded(data: bytes, file: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n").replace("\N{NO-BREAK SPACE}", " ")
 
 
-def _numbered(rows: Sequence[str], first: int, file: str) -> Iterator[Line]:
+def _numbered(rows: Sequence[str], file: str) -> Iterator[Line]:
     """The page's own lines of a copy that has a number before each. Raises PageError when a number is missing."""
+    matches = [_NUMBERED.match(row) for row in rows]
+    first = next((at for at, match in enumerate(matches) if match and int(match[1]) == 1), None)
+    if first is None:
+        begins = next(int(match[1]) for match in matches if match)
+        raise PageError(file, 1, f"the copy begins with line {begins} of the page", "copy the whole page again")
     expected = 1
-    for at, row in enumerate(rows[first:], first + 1):
-        match = _NUMBERED.match(row)
+    for at, match in enumerate(matches[first:], first + 1):
         if match and int(match[1]) == expected:
             yield Line(expected, match[2] or "")
             expected += 1
@@ -105,17 +108,13 @@ def _numbered(rows: Sequence[str], first: int, file: str) -> Iterator[Line]:
             raise PageError(
                 file, at, f"line {int(match[1])} of the page follows line {expected - 1}", "copy the whole page again"
             )
-        elif _resumes(rows[at:], expected):
+        elif any(later and int(later[1]) == expected for later in matches[at:]):
             raise PageError(
                 file, at, f"this has no line number, but line {expected} of the page follows", "copy the page again"
             )
         else:
             # What stands below the page on gitweb's page.
             return
-
-
-def _resumes(rows: Sequence[str], expected: int) -> bool:
-    return any((match := _NUMBERED.match(row)) and int(match[1]) == expected for row in rows)
 
 
 def _foreign(text: str, rows: Sequence[str]) -> str:
@@ -126,6 +125,6 @@ def _foreign(text: str, rows: Sequence[str]) -> str:
         return "this is a rendered page, not its source"
     if any(row.startswith(".so ") for row in rows):
         return f"this only refers to another page: {next(row for row in rows if row.startswith('.so '))[4:].strip()}"
-    if any(_MACRO.match(row) for row in rows):
-        return "this is a piece of a roff text without any section (.Sh): the page is cut off at its beginning"
+    if any(_MACRO.match(row) or row.startswith('.\\"') for row in rows):
+        return "this is a piece of a roff text without any section (.Sh): the page is cut off"
     return "this is no manual page: it has no mdoc macro at all"
