@@ -97,4 +97,4 @@ def _printed(example: Example, life: Life) -> tuple[str, ...]:
         return tuple(rows)
     said = [each.line for each in life.load.said] if life.load else []
     # A record has no room for a long line; the console had.
-    return tuple(next((row for row in rows if row.startswith(line)), line) for line in said)
+    return tuple(line if line in rows else next((row for row in rows if row.startswith(line)), line) for line in said)

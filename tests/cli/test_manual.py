@@ -184,6 +184,14 @@ def test_an_example_that_does_not_compile_is_told_in_the_compilers_words(
     assert re.search(rf"{re.escape(str(path))}:{number}:\d+: error: too few arguments", out)
 
 
+def test_what_an_example_prints_is_shown_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = ["CPU 10", "CPU 1", " ".join(["a long line"] * 15), "100% <&> done"]
+    prints = "".join(f'\tkprintf("%s\\en", "{line}");\n' for line in lines)
+    program = f'void\nmod_load(void)\n{{\n{prints}\tkprintf("in ");\tkprintf("pieces\\en\\enlast");\n}}\n'
+    status, example, _ = ran(tmp_path, capsys, program)
+    assert (status, example["printed"]) == (0, [*lines, "in pieces", "", "last"])
+
+
 def test_an_example_that_never_returns_is_seen_to_sleep(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, example, _ = ran(tmp_path, capsys, SLEEPS)
     assert (status, example["verdict"]) == (3, "inconclusive")

@@ -120,7 +120,7 @@ def _numbered(rows: Sequence[str], file: str) -> Iterator[Line]:
 def _foreign(text: str, rows: Sequence[str]) -> str:
     """Say what a text without a section macro may be."""
     if re.match(r"\s*<(?:!doctype|html|\?xml|head|body)", text, re.IGNORECASE):
-        return "this is HTML, not the page's source"
+        return "this is HTML, not the page's source (a web view of it offers the raw file)"
     if "\b" in text or any(re.match(r"[A-Z][A-Z0-9_.-]+\([1-9]\w*\)\s", row) for row in rows):
         return "this is a rendered page, not its source"
     if any(row.startswith(".so ") for row in rows):
