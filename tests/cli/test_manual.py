@@ -134,6 +134,16 @@ def test_a_page_copied_with_line_numbers_runs_as_well(tmp_path: Path, capsys: py
     assert "     conforms\n" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    "machine", [["--era", "A"], ["--era", "C"], ["--env", "lwkt.use_spin_port=1"]], ids=lambda words: words[1]
+)
+def test_an_example_is_judged_on_every_kind_of_kernel(
+    machine: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, example, _ = ran(tmp_path, capsys, ASKED_IN_TURN, "--cpus", "2", *machine)
+    assert (status, example["verdict"], example["scenario"]) == (0, "conforms", "example-1-on-2-cpus")
+
+
 def test_both_examples_of_the_real_page_conform(capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("msgport.9", "msgport.9.gitweb.txt"):
         assert main(["manual", str(real(name)), "--run", "--format", "json"]) == 0
