@@ -37,7 +37,7 @@ ABORTS = (Handler("count"), Handler("reply", (9,)))
 FLAGS: tuple[tuple[str, ...], ...] = ((), (), (), ("PRIORITY",), ("DROPABLE",), ("USER0",), ("DROPABLE", "PRIORITY"))
 
 
-COMMON = {"send": 20, "domsg": 10, "take": 22, "reply": 16, "wait": 8, "look": 6, "special": 4, "init": 1}
+COMMON = {"send": 20, "domsg": 10, "take": 22, "reply": 16, "wait": 8, "look": 6, "special": 4, "init": 1, "point": 1}
 THEMES: dict[str, dict[str, int]] = {
     "plain": {"look": 12},
     "anything": {"special": 15, "enter": 4, "critical": 4, "move": 4, "init": 4},
@@ -49,6 +49,7 @@ THEMES: dict[str, dict[str, int]] = {
     "abort": {"abort": 25},
     "keep": {"take": 40},
     "priority": {"take": 40},
+    "point": {"point": 40},
 }
 """What a variant is mostly about: how often each kind of statement is picked, beside the common ones."""
 
@@ -222,6 +223,12 @@ class Generator:
             op_name = pick.choice(("checkmsg", "checkmsg", "checkmsg", "error", "flags", "result"))
             operand = message if op_name == "checkmsg" else held
             return [self.statement(op_name, operand, register=self.number(t, number))]
+        if kind == "point":
+            if pick.random() < 0.5:
+                return [self.statement("setresultp", held, Ref("message", pick.choice(self.messages_named())))]
+            register = self.fresh(t)
+            self.taken[t].append(register)
+            return [self.statement("resultp", held, register=register)]
         if kind == "special":
             kind = pick.choice(("abort", "drop", "say", "setputport", "setreplyport", "setresult"))
         anyones = Ref("message", pick.choice(self.messages_named()))

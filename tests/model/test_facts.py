@@ -757,3 +757,24 @@ def test_lines_said_are_in_the_order_of_their_printing() -> None:
     text = """{ }
      T0 | T1 ; say "one" | say "two" ;"""
     assert kernel(text) == ["one / two done", "two / one done"]
+
+
+# What a message carries.
+
+
+def test_a_pointer_result_names_the_message_it_points_to() -> None:
+    text = "{ port P spin; msg a reply T0.port; msg b reply T0.port }\nT0 ;\nr0 = resultp a ;\nsetresultp a b ;\n"
+    assert kernel(text + "sendmsg P a ;\nr1 = getport P ;\nr2 = resultp r1 ;") == ["null a b done"]
+
+
+def test_a_number_result_is_no_pointer_and_a_pointer_may_be_any_number() -> None:
+    text = "{ msg a reply T0.port; msg b reply T0.port }\nT0 ;\nsetresult a 5 ;\nr0 = resultp a ;\n"
+    assert kernel(text + "setresultp a b ;\nr1 = result a ;") == ["stray * done"]
+
+
+def test_a_message_found_through_a_pointer_can_be_sent_and_one_that_is_not_there_cannot() -> None:
+    text = "{ port P spin; msg a reply T0.port; msg b reply T0.port }\nT0 ;\n%s ;\nr0 = resultp a ;\n"
+    text += "sendmsg P r0 ;\nr1 = getport P ;"
+    assert kernel(text % "setresultp a b") == ["b b done"]
+    assert kernel(text % "setresult a 0") == ["null null done"]
+    assert kernel(text % "setresult a 7") == ["stray null done"]

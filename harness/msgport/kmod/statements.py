@@ -42,6 +42,8 @@ CALLS: dict[str, str] = {
     "flags": "{members}ms_flags & MPT_SHOWN",
     "result": "{members}u.ms_lresult",
     "setresult": "{members}u.ms_lresult = {1};",
+    "resultp": "{members}u.ms_resultp",
+    "setresultp": "{members}u.ms_resultp = {1};",
     "crit_enter": "crit_enter();",
     "crit_exit": "crit_exit();",
     "setcpu": "lwkt_setcpu_self(globaldata_find({0}));",
@@ -218,7 +220,9 @@ class Writer:
                 if taken is None:
                     body = [f"mpt_end(me, {number}, mpt_which(x, {lines[0]}), NULL);"]
                 else:
-                    body = [f"{taken} = {lines[0]};", f"mpt_end(me, {number}, {value}mpt_which(x, {taken}), {taken});"]
+                    # What a pointer leads to need not be the thread's own, as what it took from a port is.
+                    own = "NULL" if statement.op == "resultp" else taken
+                    body = [f"{taken} = {lines[0]};", f"mpt_end(me, {number}, {value}mpt_which(x, {taken}), {own});"]
             case _ if slot is None:
                 body = [f"mpt_end(me, {number}, {lines[0]}, {owned});"]
             case _:

@@ -24,7 +24,7 @@ from msgport.model.machine import (
 )
 from msgport.model.ports import WAITS, drop, getport, kept, put, reply, waitmsg, waitport
 from msgport.model.queues import PRIORITY
-from msgport.model.state import NOBODY, Behaviour, Layout, Work, behaviour, flag_bits
+from msgport.model.state import NOBODY, NULL, STRAY, Behaviour, Layout, Work, behaviour, flag_bits
 from msgport.scenario.outcome import ANY
 from msgport.scenario.program import Argument, Handler, Ref, Register, Statement
 
@@ -171,13 +171,30 @@ def flags(k: Machine, w: Work, t: int, message: int) -> Next:
 def result(k: Machine, w: Work, t: int, message: int) -> Next:
     """Read u.ms_lresult."""
     _own(k, w, t, message, write=False)
-    return k.finish(w, w[k.layout.result[message]])
+    value = w[k.layout.result[message]]
+    return k.finish(w, value if isinstance(value, int) else ANY)  # an address may be any number
 
 
 def setresult(k: Machine, w: Work, t: int, message: int, value: int) -> Next:
     """Set u.ms_lresult."""
     _own(k, w, t, message, write=True)
     w[k.layout.result[message]] = value
+    return None
+
+
+def resultp(k: Machine, w: Work, t: int, message: int) -> Next:
+    """Follow u.ms_resultp, which shares its place with u.ms_lresult."""
+    _own(k, w, t, message, write=False)
+    value = w[k.layout.result[message]]
+    if isinstance(value, int):
+        return k.finish(w, STRAY if value else NULL)
+    return k.finish(w, value[0])
+
+
+def setresultp(k: Machine, w: Work, t: int, message: int, pointed: int) -> Next:
+    """Point u.ms_resultp to a message."""
+    _own(k, w, t, message, write=True)
+    w[k.layout.result[message]] = (pointed,)
     return None
 
 
@@ -387,6 +404,8 @@ FUNCTIONS: dict[str, Function] = {
     "flags": flags,
     "result": result,
     "setresult": setresult,
+    "resultp": resultp,
+    "setresultp": setresultp,
     "enter": enter,
     "exit": leave,
     "crit_enter": crit_enter,

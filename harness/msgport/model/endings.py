@@ -81,7 +81,7 @@ class Endings:
     def _value(self, observable: Observable) -> Callable[[State], str]:
         k, subject = self.k, observable.subject
         layout, variant = k.layout, k.variant
-        names = [*(message.name for message in variant.messages), "null"]  # NULL is -1
+        names = [*(message.name for message in variant.messages), "stray", "null"]  # STRAY is -2, NULL is -1
         match observable.kind:
             case "register":
                 thread, register = subject.split(":")

@@ -60,7 +60,7 @@ class Facts:
 
     def operands(self, t: int, statement: Statement) -> set[int]:
         """Which messages a statement may be about."""
-        return set().union(*(self.messages(t, argument) for argument in statement.arguments))
+        return set().union(*(self.messages(t, argument) for argument in _touched(statement)))
 
     def port(self, statement: Statement) -> int | None:
         """Give the port that a statement names, if it names one."""
@@ -131,7 +131,7 @@ class Facts:
 
     def operands_named(self, statement: Statement) -> set[int]:
         """Which messages a statement names."""
-        return {self.layout.messages[a.name] for a in statement.arguments if isinstance(a, Ref) and a.kind == "message"}
+        return {self.layout.messages[a.name] for a in _touched(statement) if isinstance(a, Ref) and a.kind == "message"}
 
     def _flow(self) -> None:
         variant = self.layout.variant
@@ -139,6 +139,7 @@ class Facts:
         self.kept: list[set[int]] = [set() for _ in variant.ports]
         self.targets: list[set[int]] = [set() for _ in variant.messages]
         self.held: dict[tuple[int, str], set[int]] = {}
+        pointed = {m for t, s in self.statements if s.op == "setresultp" for m in self.messages(t, s.arguments[1])}
         size = -1
         while size != (size := sum(map(len, (*self.queued, *self.kept, *self.targets, *self.held.values())))):
             for t, s in self.statements:
@@ -155,6 +156,8 @@ class Facts:
                 if s.op in ("getport", "waitport", "kept") and port is not None and s.register:
                     source = self.kept if s.op == "kept" else self.queued
                     self.held.setdefault((t, s.register), set()).update(source[port])
+                if s.op == "resultp" and s.register:
+                    self.held.setdefault((t, s.register), set()).update(pointed)
 
     def _done_unawares(self) -> bool:
         """Tell whether a message may be initialised, and so be done, while another thread sleeps until it is."""
@@ -170,7 +173,8 @@ class Facts:
     def _watched(self) -> tuple[frozenset[tuple[int, int]], frozenset[tuple[int, int]]]:
         """Which (thread, message) calls another CPU may look into: sends, and replies that travel.
 
-        A thread can look at a message that it does not own by its name, or by a register once it gave it away.
+        A thread can look at a message that it does not own by its name, by a register once it gave it away, or by one
+        that was not taken from a port.
         """
         sends: set[tuple[int, int]] = set()
         replies: set[tuple[int, int]] = set()
@@ -179,6 +183,8 @@ class Facts:
         for t, thread in enumerate(self.layout.variant.threads):
             given_away: set[int] = set()
             for s in thread.body:
+                if s.op == "resultp" and s.register:
+                    given_away |= self.held.get((t, s.register), set())
                 messages = self.operands(t, s)
                 users |= {(t, m) for m in messages}
                 seen = self.operands_named(s) | (messages & given_away)
@@ -190,6 +196,11 @@ class Facts:
                 if looked != m or u == t or (len(self.cpus[t] | self.cpus[u]) == 1):
                     continue
                 sends.add((t, m))
-                if op not in ("checkmsg", "error", "flags", "result"):
+                if op not in ("checkmsg", "error", "flags", "result", "resultp"):
                     replies.add((t, m))
         return frozenset(sends), frozenset(replies)
+
+
+def _touched(statement: Statement) -> tuple[Argument, ...]:
+    """The arguments that a statement has to do with, which is more than to point at."""
+    return statement.arguments[:1] if statement.op == "setresultp" else statement.arguments

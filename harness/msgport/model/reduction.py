@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from msgport.model import ipi, threads
 from msgport.model.machine import Machine
-from msgport.model.state import DEAD, NOBODY, NULL, State
+from msgport.model.state import DEAD, NOBODY, State
 from msgport.scenario.program import Ref, Register, Statement
 
 
@@ -111,7 +111,7 @@ class Reducer:
             if operands:
                 writes = process.writes
                 for message in [state[register] for register in operands]:
-                    if message is not None and message != NULL:
+                    if message is not None and message >= 0:
                         writes |= self.k.objects.message[message]
                 process = process._replace(writes=writes)
             processes.append(process)
@@ -191,6 +191,10 @@ class Reducer:
             case "enter" | "exit":
                 for name in (a.name for a in s.arguments if isinstance(a, Ref) and a.kind == "serializer"):
                     marks.writes |= objects.serializer[k.layout.serializers[name]]
+            case "resultp" if s.register:
+                # Whatever it points to, this column may touch from now on.
+                for m in facts.held.get((t, s.register), ()):
+                    marks.writes |= objects.message[m]
             case "setcpu":
                 marks.writes |= objects.place[t] | sum(objects.channel_tail.values()) | sum(objects.cpu)
             case "say":

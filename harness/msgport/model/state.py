@@ -7,7 +7,7 @@ control of thread t   an int: the statement (from 0) that it will start next; or
                       ``(statement, function, *arguments)``: what it will do next; or ``(statement, DEAD, ending)``
 queue                 a tuple of messages, oldest first
 channel (i, j)        a tuple of ``(kind, subject)``, oldest first: what CPU i has sent to CPU j
-register              None until reached (and when skipped), NULL or a message, a number, or flags as text
+register              None until reached (and when skipped), NULL, STRAY or a message, a number, or flags as text
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ Work = list[Any]
 """A state that a step is writing."""
 
 NULL = -1
+STRAY = -2
+"""A pointer to nothing that the variant declares."""
 NOBODY = -1
 DEAD = "dead"
 INTRANSIT = 0x10

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from msgport.model.machine import BLOCKED, Action, Blocked, EndError, Fork, Machine, Pause
-from msgport.model.state import DEAD, NOBODY, NULL, State, Work
+from msgport.model.state import DEAD, NOBODY, State, Work
 from msgport.scenario.program import Register
 
 
@@ -42,7 +42,7 @@ def step(k: Machine, s: State, t: int) -> tuple[State, ...]:
     w = list(s)
     if call is not None and call.operand is not None:
         message = s[layout.registers[t][call.operand]]
-        if message is None or message == NULL:
+        if message is None or message < 0:  # NULL, STRAY
             return (_over(k, w, t, statement),)
         action = tuple(message if isinstance(argument, Register) else argument for argument in action)
     try:

@@ -74,6 +74,8 @@ STATEMENTS: dict[str, Form] = {
     "flags": Form(("message",), "flags", None, "its flags, those that an outcome shows"),
     "result": Form(("message",), "number", None, "its u.ms_lresult"),
     "setresult": Form(("message", "number"), None, None, "set its u.ms_lresult"),
+    "resultp": Form(("message",), "message", None, "the message that its u.ms_resultp points to, or null"),
+    "setresultp": Form(("message", "declared-message"), None, None, "point its u.ms_resultp to a message"),
     "enter": Form(("guard",), None, None, "enter a serializer"),
     "exit": Form(("guard",), None, None, "leave it"),
     "crit_enter": Form((), None, None, "enter a critical section: this CPU takes no IPI, runs nothing else"),
