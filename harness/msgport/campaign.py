@@ -5,6 +5,7 @@ Modules are generated and compiled in the background while others run.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -28,6 +29,12 @@ from msgport.scenario.outcome import ANYTHING
 from msgport.scenario.source import ScenarioError
 from msgport_vm.machine import BuildError, Facts, Machine, MachineError
 
+WRITE_EVERY = 1.0
+"""Seconds between two writings of results.json, all of which is written anew each time, while a run goes on."""
+
+BUILDERS = {"userland": 2}
+"""Modules that are compiled at a time, one on other targets: there a variant is over before the next module is made."""
+
 
 @dataclass(frozen=True)
 class Order:
@@ -49,7 +56,7 @@ def run(
     clones: Sequence[Machine] = (),
     note: Callable[[str], None] = lambda _: None,
 ) -> Iterator[VariantResult]:
-    """Run variants on a machine that is up, and on clones of it that are not yet; yield each result once on disk.
+    """Run variants on a machine that is up, and on clones of it that are not yet; yield each result as it is there.
 
     Results come in the variants' order from one machine, as they are ready from several; results.json keeps the order.
     However it ends, results.json holds what was judged until then and says whether that is all. A clone, or the first
@@ -67,6 +74,7 @@ def run(
         "nonce": f"{order.nonce:08x}",
         "seconds": order.limits.seconds,
         "iterations": order.limits.executions,
+        "enough": order.limits.enough,
     }
 
     def write(ended: str) -> None:
@@ -76,9 +84,12 @@ def run(
     ended = "machine-failure"
     coming = _side_by_side([machine, *clones], work, note) if clones else _alone(machine, work)
     try:
+        written = -math.inf
         for place, result in coming:
             done[place] = result
-            write("running")
+            if time.monotonic() >= written + WRITE_EVERY:
+                write("running")
+                written = time.monotonic()
             yield result
         ended = "done"
     except (KeyboardInterrupt, GeneratorExit):
@@ -122,7 +133,7 @@ class _Lane:
         """Begin to compile the modules for ``places``."""
         self._machine = machine
         self._work = work
-        self._background = ThreadPoolExecutor(max_workers=1)
+        self._background = ThreadPoolExecutor(max_workers=BUILDERS.get(work.facts.target, 1))
         self._builds = {place: self._begin(place) for place in places if not work.fits[place][1]}
 
     def _begin(self, place: int) -> Future[tuple[Path, Path]]:

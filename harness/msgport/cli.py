@@ -25,7 +25,7 @@ from msgport.check.models import Models, consult
 from msgport.manual.api import Era
 from msgport.scenario.source import ScenarioError
 from msgport.selection import SelectionError, choose
-from msgport.targets import GUEST_SECONDS, TargetError, add_options, chosen, positive, ran_on
+from msgport.targets import ENOUGH, GUEST_SECONDS, TargetError, add_options, chosen, positive, ran_on
 from msgport_vm.machine import UnusableFileError
 
 if TYPE_CHECKING:
@@ -98,7 +98,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     limit = run.add_mutually_exclusive_group()
     limit.add_argument(
-        "--time", type=_seconds, metavar="S", help="seconds a variant (default: 0.5; on a real kernel 0.25)"
+        "--time",
+        type=_seconds,
+        metavar="S",
+        help=f"seconds a variant (default: at most 0.5, on a real kernel 0.25: {ENOUGH} executions are enough "
+        "where every allowed outcome was seen)",
     )
     limit.add_argument("--iterations", type=positive, default=0, metavar="N", help="executions a variant")
     run.add_argument("--seed", type=_seed, default=1, metavar="N", help="seed of the random delays (default: 1)")
@@ -244,7 +248,10 @@ def _run(options: argparse.Namespace) -> int:
 
     variants = _consulted(options)
     target = chosen(options)
-    limits = Limits(0 if options.iterations else options.time or target.seconds, options.iterations)
+    if options.time or options.iterations:
+        limits = Limits(options.time or 0, options.iterations)
+    else:
+        limits = Limits(target.seconds, enough=ENOUGH)
     order = Order(limits, options.seed, _fresh_nonce(), options.judge, options.require_seen)
     names = [models.variant.name for models in variants]
     machines: list[Machine] = []

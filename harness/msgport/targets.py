@@ -24,7 +24,10 @@ AUTO = "auto"
 
 USERLAND_SECONDS = 0.5
 GUEST_SECONDS = 0.25
-"""Seconds a variant runs when the user does not say."""
+"""Seconds a variant runs at most when the user does not say."""
+
+ENOUGH = 1000
+"""Executions after which, when the user does not say, a variant is over that has shown all it is allowed to."""
 
 
 class TargetError(Exception):

@@ -17,7 +17,7 @@ from msgport.transcript.records import Record
 _ROOM_NEW = 55
 _ROOM_MORE = 70
 
-ENDS = ("time", "iterations", "frozen", "deadlock")
+ENDS = ("time", "iterations", "enough", "frozen", "deadlock")
 """Why a load may have ended."""
 
 
