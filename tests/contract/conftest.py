@@ -13,16 +13,21 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from msgport_vm.machine import Event, EventKind, Facts, Machine
 from msgport_vm.userland import UserlandMachine, find_compiler
 
+if TYPE_CHECKING:
+    from tests.ssh.host import Host
+
 HERE = Path(__file__).parent
 CPUS = 2
 BOOT_LIMIT = 120.0
-TARGETS = ("userland", "qemu", "ssh")
+SYSTEM = "standin"
+"""What the machines reached over ssh call themselves."""
 
 
 @dataclass
@@ -35,15 +40,28 @@ class Loading:
 
 @dataclass
 class Bench:
-    """A booted machine and its modules; ``dirty`` tells that the next test wants it brought back first."""
+    """A booted machine and its modules; ``dirty`` tells that the next test wants it brought back first.
 
-    target: str
+    ``place`` is a key of MAKERS: a target, and for ssh what is at the other end.
+    """
+
+    place: str
     machine: Machine
     facts: Facts
     scratch: Path
     dirty: bool = False
     loaded: dict[str, Path] = field(default_factory=dict)
     built: dict[str, Path] = field(default_factory=dict)
+
+    @property
+    def target(self) -> str:
+        """Which of the four targets it is."""
+        return self.place.partition("-")[0]
+
+    @property
+    def over_ssh(self) -> bool:
+        """Whether it is reached over ssh, which shows no memory."""
+        return self.target in ("ssh", "vagrant")
 
     def module(self, name: str) -> Path:
         """Build ``modules/NAME.c``, once."""
@@ -154,28 +172,24 @@ def _qemu(stack: ExitStack, scratch: Path) -> Machine:
     return stack.enter_context(QemuMachine(options, write_sysdir(scratch / "sysdir"), cache=scratch / "cache"))
 
 
-def _ssh(stack: ExitStack, scratch: Path) -> Machine:
-    if not os.environ.get("MSGPORT_TEST_SSH_GUEST"):
-        pytest.skip("set MSGPORT_TEST_SSH_GUEST=1: on a busy host the guest does not always come back by ssh in time")
+def _ssh_guest(stack: ExitStack, scratch: Path) -> Machine:
     guest = _standin()
     pytest.importorskip("paramiko", reason="needs the extra vm: pip install 'msgport[vm]'")
     from msgport_vm.connection import Trust
     from msgport_vm.hostbuild import HostBuilder
     from msgport_vm.qemu_process import Program, QemuProcess
     from msgport_vm.ssh import Patience, SshMachine
+    from tests.ssh.host import free_port, make_key
     from tests.standin.image import Guest, direct_boot, write_sysdir
 
     assert isinstance(guest, Guest)
-    key = scratch / "key"
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
-    # The ssh machine takes nothing but DragonFly; its version goes on saying what it is.
-    environment = {"standin.reboot_seconds": 1, "standin.ostype": "DragonFly"}
+    key = make_key(scratch / "key")
+    environment = {"standin.reboot_seconds": 1}
     boot = direct_boot(guest, scratch, authorized_key=key.with_suffix(".pub").read_text(), environment=environment)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     net = ("-nic", f"user,model=virtio-net-pci,hostfwd=tcp:127.0.0.1:{port}-:22")
-    shape = ("-machine", "pc", "-accel", "tcg,thread=multi", "-m", "256", "-smp", str(CPUS))
+    # Without a source of randomness the guest's ssh server waits for one, for minutes at times.
+    shape = ("-machine", "pc", "-accel", "tcg,thread=multi", "-cpu", "qemu64,+rdrand", "-m", "256", "-smp", str(CPUS))
     process = QemuProcess(Program("qemu-system-x86_64"), [*shape, *net, *boot], scratch)
     stack.callback(process.end)
     console = Listener(process.console)
@@ -188,28 +202,60 @@ def _ssh(stack: ExitStack, scratch: Path) -> Machine:
         allow_panic=True,
         builder=lambda source: builder.build(source, True),
         console=console.news,
-        patience=Patience(comeback=180.0),
+        patience=Patience(answer=60.0, comeback=BOOT_LIMIT),
+        system=SYSTEM,
     )
     return stack.enter_context(machine)
 
 
-MAKERS: Mapping[str, Callable[[ExitStack, Path], Machine]] = {"userland": _userland, "qemu": _qemu, "ssh": _ssh}
+def _loopback(stack: ExitStack, scratch: Path) -> Host:
+    pytest.importorskip("paramiko", reason="needs the extra vm: pip install 'msgport[vm]'")
+    from tests.ssh.host import start_host
+
+    host = start_host(scratch / "host", CPUS, SYSTEM)
+    stack.callback(host.stop)
+    return host
 
 
-@pytest.fixture(scope="module", params=TARGETS)
+def _ssh(stack: ExitStack, scratch: Path) -> Machine:
+    host = _loopback(stack, scratch)
+    from msgport_vm.ssh import SshMachine
+
+    return stack.enter_context(SshMachine(host.url, trust=host.trust, allow_panic=True, system=SYSTEM))
+
+
+def _vagrant(stack: ExitStack, scratch: Path) -> Machine:
+    host = _loopback(stack, scratch)
+    from msgport_vm.vagrant import VagrantMachine
+    from tests.vagrant.project import PROGRAM, write_project
+
+    project = write_project(host, scratch / "project")
+    return stack.enter_context(VagrantMachine(project, cpus=CPUS, program=str(PROGRAM), system=SYSTEM))
+
+
+MAKERS: Mapping[str, Callable[[ExitStack, Path], Machine]] = {
+    "userland": _userland,
+    "qemu": _qemu,
+    "ssh": _ssh,
+    "ssh-guest": _ssh_guest,
+    "vagrant": _vagrant,
+}
+
+
+@pytest.fixture(scope="module", params=list(MAKERS))
 def booted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     """A machine that is up, one for all tests of a target; what it leaves when it is closed is looked at."""
-    target = request.param
-    scratch = tmp_path_factory.mktemp(target)
+    place = request.param
+    scratch = tmp_path_factory.mktemp(place)
     temporary = scratch / "temporary"
     temporary.mkdir()
     patch = pytest.MonkeyPatch()
     before = children()
     with ExitStack() as stack:
         stack.callback(patch.undo)
-        machine = MAKERS[target](stack, scratch)
+        machine = MAKERS[place](stack, scratch)
         patch.setattr(tempfile, "tempdir", str(temporary))
-        yield Bench(target, machine, machine.boot(), scratch)
+        yield Bench(place, machine, machine.boot(), scratch)
         machine.close()
     assert children() <= before
     assert list(temporary.iterdir()) == []

@@ -158,14 +158,15 @@ class Host:
         subprocess.run([str(self.bin / "power-off")], env=self.environment, check=True)
 
 
-def start_host(folder: Path, cpus: int = 4) -> Host:
-    """Make a stand-in in an empty folder and start it."""
+def start_host(folder: Path, cpus: int = 4, system: str = "DragonFly") -> Host:
+    """Make a stand-in in an empty folder, which calls itself ``system``, and start it."""
     skip_without_sshd()
     host = Host(folder, free_port())
     shutil.copytree(BIN, host.bin)
     for name in ("kld", "kenv", "sysctl", "tmp"):
         (host.state / name).mkdir(parents=True)
     (host.state / "ncpu").write_text(f"{cpus}\n")
+    (host.state / "ostype").write_text(f"{system}\n")
     (host.state / "boottime").write_text("1700000000\n")
     (host.state / "msgbuf").write_text("Copyright (c) 2003-2026 The DragonFly Project.\nlast line of the boot\n")
     settings = {"kern.osreldate": "600400", "kern.vmm_guest": "none", "debug.use_malloc_pattern": "0"}

@@ -14,24 +14,12 @@ from msgport.cli import main
 from msgport_vm.machine import EventKind, MachineError, UnloadRefusedError
 from msgport_vm.vagrant import SNAPSHOT, VagrantMachine
 from tests.processes import is_gone
-from tests.ssh.host import IMPATIENT, SSHD, Host, make_key, start_host, write_module
+from tests.ssh.host import IMPATIENT, Host, make_key, start_host, write_module
+from tests.vagrant.project import PROGRAM, write_project
 
 SAYS_HELLO = 'if (type == MOD_LOAD) kprintf("hello\\n");'
 PANICS = 'if (type == MOD_LOAD) panic("port %p cannot be waited on", mod);'
 STAYS = "if (type == MOD_UNLOAD) return (16);"
-SSH_CONFIG = """\
-Host default
-  HostName 127.0.0.1
-  User {user}
-  Port {port}
-  UserKnownHostsFile /dev/null
-  StrictHostKeyChecking no
-  PasswordAuthentication no
-  IdentityFile "{key}"
-  IdentitiesOnly yes
-  LogLevel FATAL
-"""
-
 MakeMachine = Callable[..., VagrantMachine]
 
 
@@ -43,15 +31,8 @@ def host(tmp_path: Path) -> Iterator[Host]:
 
 
 @pytest.fixture
-def folder(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "project"
-    folder.mkdir()
-    (folder / "Vagrantfile").touch()
-    (folder / "ssh-config").write_text(SSH_CONFIG.format(user=host.user, port=host.port, key=host.key))
-    monkeypatch.setenv("GUEST", str(host.state))
-    monkeypatch.setenv("GUEST_BIN", str(host.bin))
-    monkeypatch.setenv("GUEST_SSHD", str(SSHD))
-    return folder
+def folder(host: Host, tmp_path: Path) -> Path:
+    return write_project(host, tmp_path / "project")
 
 
 @pytest.fixture
@@ -59,7 +40,7 @@ def machine_of(folder: Path) -> Iterator[MakeMachine]:
     machines: list[VagrantMachine] = []
 
     def make(**options: object) -> VagrantMachine:
-        choices: dict[str, object] = {"program": str(Path(__file__).parent / "vagrant"), "patience": IMPATIENT}
+        choices: dict[str, object] = {"program": str(PROGRAM), "patience": IMPATIENT}
         machines.append(VagrantMachine(folder, **(choices | options)))  # type: ignore[arg-type]
         return machines[-1]
 

@@ -11,10 +11,12 @@ import logging
 import re
 import shlex
 import socket
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import paramiko
@@ -27,8 +29,14 @@ logging.getLogger("paramiko").addHandler(logging.NullHandler())
 CONNECT_TIMEOUT = 20.0
 SYSTEM_KNOWN_HOSTS = Path("/etc/ssh/ssh_known_hosts")
 KEEPALIVE = 10
+LOOK = 0.2
+"""Seconds between two looks at what else may tell that an answer will never come."""
+
+OPEN_TRIES = 4
 _PATH = "PATH=$PATH:/sbin:/usr/sbin LC_ALL=C; export PATH LC_ALL; "
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.%:-]*")
+
+T = TypeVar("T")
 
 
 class ConnectionLostError(MachineError):
@@ -200,11 +208,17 @@ class Command:
             # Wakes as soon as it is over; the limit keeps output from filling the channel's window.
             self._channel.status_event.wait(min(left, 0.05))
 
-    def answer(self, timeout: float) -> Answer:
-        """Wait for its end. Raises NoAnswerError after ``timeout`` seconds, ConnectionLostError."""
-        if not self.wait(timeout):
-            self._channel.close()
-            raise NoAnswerError(f"`{self._what}` gave no answer within {timeout:g} s")
+    def answer(self, timeout: float, meanwhile: Callable[[], None] = lambda: None) -> Answer:
+        """Wait for its end, and call ``meanwhile`` now and then.
+
+        Raises NoAnswerError after ``timeout`` seconds, ConnectionLostError, and what ``meanwhile`` raises.
+        """
+        deadline = time.monotonic() + timeout
+        while not self.wait(max(0.0, min(LOOK, deadline - time.monotonic()))):
+            if time.monotonic() >= deadline:
+                self._channel.close()
+                raise NoAnswerError(f"`{self._what}` gave no answer within {timeout:g} s")
+            meanwhile()
         status = self._channel.recv_exit_status()
         self._channel.close()
         return Answer(status, self._output.decode("utf-8", "replace"))
@@ -230,32 +244,65 @@ class Connection:
         self._client = client
         self._transport = transport
 
-    def start(self, script: str, what: str = "") -> Command:
-        """Start a line of sh, whatever the user's login shell. Raises ConnectionLostError."""
-        what = what or script
+    def start(self, script: str, what: str = "", meanwhile: Callable[[], None] = lambda: None) -> Command:
+        """Start a line of sh, whatever the user's login shell. Raises NoAnswerError and ConnectionLostError."""
+        command = "exec sh -c " + shlex.quote(_PATH + script)
         try:
-            channel = self._transport.open_session(timeout=CONNECT_TIMEOUT)
-            channel.set_combine_stderr(True)
-            channel.exec_command("exec sh -c " + shlex.quote(_PATH + script))
+            channel = self._channel(lambda new: new.exec_command(command), meanwhile)
         except (OSError, EOFError, paramiko.SSHException) as error:
-            raise ConnectionLostError(f"the connection was lost: {error or type(error).__name__}") from error
-        return Command(channel, self._transport, what)
+            raise self._unopened(error) from error
+        channel.set_combine_stderr(True)
+        return Command(channel, self._transport, what or script)
 
-    def run(self, script: str, timeout: float, what: str = "") -> Answer:
-        """Run a line of sh to its end. Raises NoAnswerError and ConnectionLostError."""
-        return self.start(script, what).answer(timeout)
+    def _channel(
+        self, request: Callable[[paramiko.Channel], None], meanwhile: Callable[[], None] = lambda: None
+    ) -> paramiko.Channel:
+        """Open a channel for a request, anew when the machine closes it: Dropbear does so, when it runs nothing yet,
+        if the process of another ends just then.
+
+        Raises paramiko's errors, after CONNECT_TIMEOUT seconds at the latest, and what ``meanwhile`` raises.
+        """
+        deadline = time.monotonic() + CONNECT_TIMEOUT
+        for tries_left in reversed(range(OPEN_TRIES)):
+            try:
+                channel = self._transport.open_session(timeout=CONNECT_TIMEOUT / OPEN_TRIES)
+                # paramiko itself waits for a request's answer for ever.
+                alarm = threading.Timer(max(0, deadline - time.monotonic()), channel.close)
+                alarm.start()
+                try:
+                    request(channel)
+                finally:
+                    alarm.cancel()
+                return channel
+            except (OSError, EOFError, paramiko.SSHException):
+                if not self._transport.is_active() or not tries_left or time.monotonic() >= deadline:
+                    raise
+            meanwhile()
+        raise AssertionError("the last try returns or raises")
+
+    def _unopened(self, error: Exception) -> MachineError:
+        if self._transport.is_active():
+            return NoAnswerError(f"{self.address} starts no command within {CONNECT_TIMEOUT:g} s")
+        return ConnectionLostError(f"the connection was lost: {error or type(error).__name__}")
+
+    def run(self, script: str, timeout: float, what: str = "", meanwhile: Callable[[], None] = lambda: None) -> Answer:
+        """Run a line of sh to its end; ``meanwhile`` as for ``Command.answer``.
+
+        Raises NoAnswerError and ConnectionLostError.
+        """
+        return self.start(script, what, meanwhile).answer(timeout, meanwhile)
 
     def _files(self) -> paramiko.SFTPClient:
         try:
-            files = self._client.open_sftp()
-            files.get_channel().settimeout(CONNECT_TIMEOUT)  # type: ignore[union-attr]
+            channel = self._channel(lambda new: new.invoke_subsystem("sftp"))
+            channel.settimeout(CONNECT_TIMEOUT)
+            return paramiko.SFTPClient(channel)
         except (OSError, EOFError, paramiko.SSHException) as error:
             if self._transport.is_active():
                 raise MachineError(
                     f"{self.address} offers no sftp ({error}): its sshd_config wants a line `Subsystem sftp ...`"
                 ) from error
-            raise ConnectionLostError(f"the connection was lost: {error}") from error
-        return files
+            raise self._unopened(error) from error
 
     def _failed(self, what: str, error: Exception) -> MachineError:
         if not self._transport.is_active():
@@ -286,7 +333,10 @@ class Connection:
 
 
 def connect(address: Address, trust: Trust, timeout: float = CONNECT_TIMEOUT) -> Connection:
-    """Connect. Raises MachineError with what to do, or ConnectionLostError when trying again may help."""
+    """Connect; the machine has ``timeout`` seconds to say what it is.
+
+    Raises MachineError with what to do, or ConnectionLostError when trying again may help.
+    """
     client = paramiko.SSHClient()
     try:
         if SYSTEM_KNOWN_HOSTS.exists():
@@ -309,8 +359,8 @@ def connect(address: Address, trust: Trust, timeout: float = CONNECT_TIMEOUT) ->
             look_for_keys=not trust.keys,
             timeout=timeout,
             banner_timeout=timeout,
-            auth_timeout=timeout,
-            channel_timeout=timeout,
+            auth_timeout=CONNECT_TIMEOUT,
+            channel_timeout=CONNECT_TIMEOUT,
         )
         if trust.pin:
             client.save_host_keys(str(trust.known_hosts))

@@ -8,8 +8,9 @@ FIRST_VERSIONS = {"A": 300000, "B": 300200, "C": 300400, "D": 300600, "E": 40000
 """The ``__DragonFly_version`` of the first release of each era of the message-port API; of A, of 3.0, its last."""
 
 _HANDLER_FAILED = re.compile(r"module_register_init: MOD_LOAD \([^)]*\) error \d+")
-_LINKER = re.compile(r"^(?:link_elf|linker_load_file).*$", re.M)
-_DEATH = re.compile(r"panic: .*|Fatal trap \d+.*|Fatal double fault.*")
+# A serial console ends its lines with \r\n.
+_LINKER = re.compile(r"^(?:link_elf|linker_load_file)[^\r\n]*", re.M)
+_DEATH = re.compile(r"(?:panic: |Fatal trap \d+|Fatal double fault)[^\r\n]*")
 
 _MISSING = (
     (re.compile(r"\bmake: (?:command )?not found", re.I), "make", "it is in DragonFly's base: install the base again"),

@@ -7,6 +7,7 @@ a lost connection or a killed harness does too, then unloads our modules, takes 
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import threading
 import time
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from msgport_vm.connection import (
+    CONNECT_TIMEOUT,
     Address,
     Answer,
     Command,
@@ -33,6 +35,11 @@ POLL = 0.2
 """Seconds between two looks at the message buffer while a module runs."""
 
 RETRY = 0.5
+FIRST_TRY = 5.0
+"""Seconds that a machine has to answer when it is tried again; twice as many each time. It answers at once if it can:
+a longer wait may be for a machine that it is no more."""
+
+DRAGONFLY = "DragonFly"
 SAME_BOOT = 3
 """Seconds by which a clock that is being disciplined may move the time of boot; no machine reboots faster."""
 
@@ -93,9 +100,9 @@ class _Session:
             return script
         return f'{self.about["elevate"]} -n env PATH="$PATH" sh -c {shlex.quote(script)}'
 
-    def root(self, script: str, timeout: float, what: str = "") -> Answer:
-        """Run a line of sh as root."""
-        return self.link.run(self.as_root(script), timeout, what or script)
+    def root(self, script: str, timeout: float, what: str = "", meanwhile: Callable[[], None] = lambda: None) -> Answer:
+        """Run a line of sh as root; ``meanwhile`` as for ``Command.answer``."""
+        return self.link.run(self.as_root(script), timeout, what or script, meanwhile)
 
 
 class SshMachine:
@@ -104,8 +111,9 @@ class SshMachine:
     ``url`` is ``ssh://user@host[:port]``; the user is root, or may become root by sudo or doas without a password.
     Without ``trust`` the user's own ssh configuration, known hosts, keys and agent are used.
     With ``allow_panic`` the machine may be crashed and rebooted (``Facts.expendable``). ``builder`` compiles modules
-    here instead of there. ``console`` gives what came since its last call on a true console of the machine, for its
-    last words. ``left_behind`` names the modules that could not be removed. Raises ValueError for a bad ``url``.
+    here instead of there. ``console`` gives what came since its last call on a true console of the machine, where its
+    death shows at once. ``system`` is what its ``uname -s`` has to say. ``left_behind`` names the modules that could
+    not be removed. Raises ValueError for a bad ``url``.
     """
 
     def __init__(
@@ -118,6 +126,7 @@ class SshMachine:
         console: Callable[[], str] | None = None,
         patience: Patience | None = None,
         target: str = "ssh",
+        system: str = DRAGONFLY,
     ) -> None:
         """Keep the choices; nothing is connected before boot()."""
         self.address = Address.parse(url)
@@ -129,6 +138,8 @@ class SshMachine:
         self._console = console
         self._patience = patience or Patience()
         self._target = target
+        self._system = system
+        self._overheard = ""
         self._buffer = MessageBuffer()
         self._session: _Session | None = None
         self._changing = threading.Lock()
@@ -159,7 +170,7 @@ class SshMachine:
         return Facts(
             target=self._target,
             kernel=f"{about['system']} {about['release']} {about['version']}",
-            dragonfly=True,
+            dragonfly=about["system"] == DRAGONFLY,
             era=era_of(int(about["osreldate"])),
             # A kernel has this sysctl only with INVARIANTS; that one lacks it proves nothing of other releases.
             invariants=True if about["pattern"] else None,
@@ -175,9 +186,9 @@ class SshMachine:
     def _about(self, link: Connection) -> dict[str, str]:
         answer = link.run(_ABOUT, self._patience.answer, "asking what the machine is")
         about = {"elevate": ""} | dict(line.split("=", 1) for line in answer.output.splitlines() if "=" in line)
-        if about.get("system") != "DragonFly":
+        if about.get("system") != self._system:
             raise MachineError(
-                f"{self.address} runs {about.get('system') or 'no Unix'}, not DragonFly", screen=answer.output
+                f"{self.address} runs {about.get('system') or 'no Unix'}, not {self._system}", screen=answer.output
             )
         for name in ("osreldate", "ncpu"):
             if not about.get(name, "").isdecimal():
@@ -189,10 +200,15 @@ class SshMachine:
             )
         return about
 
-    def _settle(self, link: Connection, old_folder: str) -> _Session:
-        """Make our folder there and start its watcher; sweep what an earlier connection left."""
+    def _settle(self, link: Connection, old_folder: str, ended: int | None = None) -> _Session:
+        """Make our folder there and start its watcher; sweep what an earlier connection left.
+
+        Raises ConnectionLostError when it is still the boot that began at ``ended``.
+        """
         try:
             session = _Session(link, self._about(link))
+            if ended is not None and abs(session.boottime - ended) <= SAME_BOOT:
+                raise ConnectionLostError("it goes on as before")
             if old_folder:
                 self._note_left(session.root(_SWEEP.format(d=old_folder), self._patience.unload, "sweeping").output)
                 self._tunables = set()
@@ -229,24 +245,33 @@ class SshMachine:
             raise MachineError("the ssh machine is not connected: boot() it first")
         return self._session
 
-    def _recover(self, lost: _Session) -> _Session:
-        """Connect anew after ``lost`` was lost; from whichever thread saw it first. Raises MachineError."""
+    def _recover(self, lost: _Session, rebooting: bool = False) -> _Session:
+        """Connect anew after ``lost`` was lost; from whichever thread saw it first. Raises MachineError.
+
+        A machine that is ``rebooting`` is another boot when it is back.
+        """
         with self._changing:
             if self._session is not lost:
                 return self._here()
             lost.link.close()
             deadline = time.monotonic() + self._patience.comeback
+            timeout = FIRST_TRY
             while True:
                 try:
-                    link = connect(self.address, self._trust)
-                    self._session = self._settle(link, lost.folder)
+                    link = connect(self.address, self._trust, timeout)
+                    self._session = self._settle(link, lost.folder, lost.boottime if rebooting else None)
                     return self._session
-                except (ConnectionLostError, NoAnswerError) as error:
+                except MachineError as error:
+                    # While it goes down it may answer anything.
+                    passing = rebooting or isinstance(error, (ConnectionLostError, NoAnswerError))
+                    if not passing:
+                        raise
                     if time.monotonic() >= deadline or self._closed.wait(RETRY):
                         raise MachineError(
                             f"{self.address} did not come back within {self._patience.comeback:g} s ({error}); it may "
                             "stand in its kernel debugger: look at its console, or power it off and on"
                         ) from error
+                    timeout = min(2 * timeout, CONNECT_TIMEOUT)
 
     def build(self, source: Path) -> Path:
         """Compile a module there, in our folder, with make and bsd.kmod.mk; give its copy ``source/NAME.ko``.
@@ -296,10 +321,17 @@ class SshMachine:
         return module
 
     def _news(self, session: _Session, *, flush: bool) -> str:
-        answer = session.root("dmesg", self._patience.answer)
+        answer = session.root("dmesg", self._patience.answer, meanwhile=self._overhear)
         if answer.status != 0:
             raise MachineError(f"{self.address} does not show its message buffer: {answer.output.strip()}")
         return self._buffer.news(answer.output, flush=flush)
+
+    def _overhear(self) -> None:
+        """Gather what a true console says. Raises ConnectionLostError when it tells of the machine's death."""
+        if self._console is not None:
+            self._overheard += self._console()
+            if said := death(self._overheard):
+                raise ConnectionLostError(f"its console tells of its death: {said}")
 
     def load(self, module: Path, tunables: Mapping[str, int], timeout: float) -> Iterator[Event]:
         """Load a module: see ``machine.Machine``. A module whose MOD_LOAD fails stays in, as DragonFly has it."""
@@ -308,6 +340,7 @@ class SshMachine:
         try:
             if self._console is not None:
                 self._console()
+            self._overheard = ""
             self._news(session, flush=True)
             place = f"{session.folder}/{module.name}"
             session.link.put(module, place)
@@ -320,6 +353,7 @@ class SshMachine:
             over = False
             while not over:
                 over = self._running.wait(POLL)
+                self._overhear()
                 if text := self._news(session, flush=over):
                     silent_since = time.monotonic()
                     said.append(text)
@@ -362,6 +396,7 @@ class SshMachine:
             if text:
                 yield Event(EventKind.CONSOLE, text)
             if said := death(text):
+                lost.link.close()
                 yield Event(EventKind.PANICKED, said)
                 return
         ended = EventKind.HUNG if isinstance(gone, NoAnswerError) else EventKind.DIED
@@ -392,7 +427,7 @@ class SshMachine:
 
     def _last_words(self, console: Callable[[], str]) -> str:
         """What a true console says until the machine's death is on it and it has been quiet for a moment."""
-        text = console()
+        text, self._overheard = self._overheard + console(), ""
         deadline = time.monotonic() + self._patience.last_words
         while time.monotonic() < deadline and not self._closed.wait(RETRY):
             more = console()
@@ -418,7 +453,10 @@ class SshMachine:
         session = self._here()
         name = shlex.quote(module.name)
         try:
-            answer = session.root(f"kldunload {shlex.quote(module.stem)}", self._patience.unload)
+            self._overheard = ""
+            answer = session.root(
+                f"kldunload {shlex.quote(module.stem)}", self._patience.unload, meanwhile=self._overhear
+            )
             text = self._news(session, flush=True)
             if text:
                 yield Event(EventKind.CONSOLE, text)
@@ -475,21 +513,13 @@ class SshMachine:
         return stuck
 
     def _reboot(self, session: _Session, stuck: list[str]) -> None:
-        deadline = time.monotonic() + self._patience.comeback
+        # One that is lost or deaf may be on its way already; else it is found to be the same boot.
+        with contextlib.suppress(ConnectionLostError, NoAnswerError):
+            session.link.start(session.as_root("reboot"), "reboot")
         try:
-            reboot = session.link.start(session.as_root("reboot"), "reboot")
-            while True:
-                if reboot.wait(RETRY):
-                    session.link.run("true", self._patience.answer)
-                if time.monotonic() >= deadline:
-                    raise MachineError(
-                        f"{self.address} does not reboot, and {', '.join(stuck)} cannot be unloaded; power it off "
-                        "and on"
-                    )
-        except (ConnectionLostError, NoAnswerError):
-            back = self._recover(session)
-        if abs(back.boottime - session.boottime) <= SAME_BOOT:
-            raise MachineError(f"{self.address} was told to reboot, for {', '.join(stuck)} stays in, and did not")
+            self._recover(session, rebooting=True)
+        except MachineError as error:
+            raise MachineError(f"it was told to reboot, for {', '.join(stuck)} cannot be unloaded: {error}") from error
 
     def forget(self) -> None:
         """Hang up without a word to the machine: whoever owns it is about to change it under us."""

@@ -22,7 +22,7 @@ import paramiko
 
 from msgport_vm.connection import Address, ConnectionLostError, Trust
 from msgport_vm.machine import BuildError, Event, Facts, MachineError
-from msgport_vm.ssh import RETRY, Patience, SshMachine
+from msgport_vm.ssh import DRAGONFLY, RETRY, Patience, SshMachine
 
 SNAPSHOT = "msgport-up"
 UP_TIMEOUT = 3600.0
@@ -130,8 +130,8 @@ class VagrantMachine:
     """The guest of ``folder/Vagrantfile`` as a Machine: see ``machine.Machine`` for the protocol.
 
     ``cpus`` and ``memory`` (MiB) are for a guest that is started now. A guest that was up already stays up at the end;
-    with ``keep`` any does. ``builder`` compiles modules here instead of there. ``left_behind`` tells what could not be
-    ended or removed.
+    with ``keep`` any does. ``builder`` and ``system`` are as for ``SshMachine``. ``left_behind`` tells what could not
+    be ended or removed.
     """
 
     def __init__(
@@ -147,6 +147,7 @@ class VagrantMachine:
         patience: Patience | None = None,
         up_timeout: float = UP_TIMEOUT,
         program: str = "vagrant",
+        system: str = DRAGONFLY,
     ) -> None:
         """Keep the choices; nothing is started before boot()."""
         self.left_behind: tuple[str, ...] = ()
@@ -162,6 +163,7 @@ class VagrantMachine:
         self._patience = patience or Patience()
         self._up_timeout = up_timeout
         self._program = program
+        self._system = system
         self._vagrant: Vagrant | None = None
         self._snapshots = False
         self._started = False
@@ -221,6 +223,7 @@ class VagrantMachine:
             console=self._console(),
             patience=self._patience,
             target="vagrant",
+            system=self._system,
         )
         # A guest that was just restored or started may not listen yet.
         deadline = time.monotonic() + self._patience.comeback
