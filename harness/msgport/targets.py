@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from msgport.manual.api import Era
 
 if TYPE_CHECKING:
+    from msgport_vm.hostbuild import HostBuilds
     from msgport_vm.machine import Facts, Machine
 
 SSH = "ssh://"
@@ -127,12 +128,17 @@ class Target:
     def _ssh(self) -> AbstractContextManager[Machine]:
         from msgport_vm.ssh import SshMachine
 
-        return SshMachine(self.name, allow_panic=self.allow_panic)
+        return SshMachine(self.name, allow_panic=self.allow_panic, builder=self._builder())
+
+    def _builder(self) -> HostBuilds | None:
+        from msgport_vm.hostbuild import HostBuilds
+
+        return HostBuilds(self.sysdir) if self.sysdir else None
 
     def _vagrant(self, note: Callable[[str], None]) -> AbstractContextManager[Machine]:
         from msgport_vm.vagrant import VagrantMachine
 
-        return VagrantMachine(cpus=self.cpus, memory=self.memory, log=note)
+        return VagrantMachine(cpus=self.cpus, memory=self.memory, builder=self._builder(), log=note)
 
 
 def positive(text: str) -> int:
@@ -172,7 +178,12 @@ def add_options(parser: argparse.ArgumentParser, default: str = "userland") -> N
     qemu = parser.add_argument_group("for --target qemu")
     qemu.add_argument("--image", type=Path, metavar="FILE", help="a DragonFly ISO, .img or qcow2; never written to")
     qemu.add_argument("--kernel", type=Path, metavar="FILE", help="your own kernel, in place of the image's")
-    qemu.add_argument("--sysdir", type=Path, metavar="DIR", help="sys of the kernel's source: modules are built here")
+    qemu.add_argument(
+        "--sysdir",
+        type=Path,
+        metavar="DIR",
+        help="sys of the kernel's source: modules are built here, for ssh and vagrant too",
+    )
     qemu.add_argument("--memory", type=positive, default=1024, metavar="MB", help="also for vagrant (default: 1024)")
     qemu.add_argument("--accel", default="auto", metavar="NAME", help="kvm, tcg, ... (default: what works here)")
     qemu.add_argument("--bus", choices=["ahci", "virtio"], default="ahci", help="how its disks are attached")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from msgport_vm.machine import Event, EventKind, Facts, Machine
-from msgport_vm.userland import UserlandMachine, find_compiler
+from msgport_vm.userland import UserlandMachine
 
 if TYPE_CHECKING:
     from tests.ssh.host import Host
@@ -176,7 +176,7 @@ def _ssh_guest(stack: ExitStack, scratch: Path) -> Machine:
     guest = _standin()
     pytest.importorskip("paramiko", reason="needs the extra vm: pip install 'msgport[vm]'")
     from msgport_vm.connection import Trust
-    from msgport_vm.hostbuild import HostBuilder
+    from msgport_vm.hostbuild import HostBuilds
     from msgport_vm.qemu_process import Program, QemuProcess
     from msgport_vm.ssh import Patience, SshMachine
     from tests.ssh.host import free_port, make_key
@@ -195,12 +195,11 @@ def _ssh_guest(stack: ExitStack, scratch: Path) -> Machine:
     console = Listener(process.console)
     stack.callback(console.end)
     console.wait_for("login: ", BOOT_LIMIT)
-    builder = HostBuilder(write_sysdir(scratch / "sysdir"), find_compiler(), scratch, scratch / "modules")
     machine = SshMachine(
         f"ssh://root@127.0.0.1:{port}",
         trust=Trust(scratch / "known_hosts", pin=True, keys=(key,)),
         allow_panic=True,
-        builder=lambda source: builder.build(source, True),
+        builder=HostBuilds(write_sysdir(scratch / "sysdir"), scratch / "cache"),
         console=console.news,
         patience=Patience(answer=60.0, comeback=BOOT_LIMIT),
         system=SYSTEM,
@@ -259,7 +258,7 @@ def booted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         machine.close()
     assert children() <= before
     assert list(temporary.iterdir()) == []
-    assert list((scratch / "cache").glob("qemu/runs/run-*")) == []
+    assert list((scratch / "cache").rglob("run-*")) == []
 
 
 @pytest.fixture

@@ -14,9 +14,12 @@ from pathlib import Path
 import pytest
 
 from msgport_vm.connection import Trust
+from msgport_vm.hostbuild import HostBuilds
 from msgport_vm.machine import BuildError, Event, EventKind, MachineError, UnloadRefusedError
 from msgport_vm.ssh import SshMachine
+from msgport_vm.userland import find_compiler
 from tests.ssh.host import IMPATIENT, Host, make_key, write_module
+from tests.standin.image import write_sysdir
 
 SAYS_HELLO = 'if (type == MOD_LOAD) kprintf("hello\\n"); else kprintf("bye\\n");'
 PANICS = 'if (type == MOD_LOAD) panic("lwkt_getport() illegal on port %p", &data);'.replace("&data", "mod")
@@ -264,13 +267,21 @@ def test_a_make_that_makes_nothing_is_told(host: Host, machine_of: MakeMachine, 
         machine.build(write_module(tmp_path / "m", SAYS_HELLO))
 
 
-def test_modules_built_elsewhere_are_loaded(host: Host, machine_of: MakeMachine, tmp_path: Path) -> None:
-    first = machine_of()
-    first.boot()
-    module = first.build(write_module(tmp_path / "m", SAYS_HELLO))
-    machine = machine_of(builder=lambda source: module)
-    assert machine.boot().compiler == "another machine's"
-    assert load(machine, machine.build(tmp_path))[0] == "hello\n"
+def test_modules_are_compiled_here_against_a_source_tree(host: Host, machine_of: MakeMachine, tmp_path: Path) -> None:
+    host.program("make", "exit 1")
+    cache = tmp_path / "cache"
+    machine = machine_of(builder=HostBuilds(write_sysdir(tmp_path / "sysdir"), cache))
+    assert machine.boot().compiler == find_compiler().version
+    module = machine.build(write_module(tmp_path / "m", SAYS_HELLO))
+    assert module.read_bytes()[:4] == b"\x7fELF"
+    assert len(list(cache.glob("builds/run-*"))) == 1
+    machine.close()
+    assert list(cache.glob("builds/run-*")) == []
+
+
+def test_a_folder_that_is_no_kernels_source_is_told(machine_of: MakeMachine, tmp_path: Path) -> None:
+    with pytest.raises(MachineError, match="is not the sys folder of DragonFly's source"):
+        machine_of(builder=HostBuilds(tmp_path, tmp_path / "cache")).boot()
 
 
 def test_a_module_that_is_in_already_does_not_load(machine_of: MakeMachine, tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from msgport_vm.dragonfly import era_of
 from msgport_vm.machine import BuildError, MachineError, UnusableFileError
-from msgport_vm.userland import Toolchain
+from msgport_vm.scratch import Scratch
+from msgport_vm.userland import Toolchain, default_cache, find_compiler
 
 FLAGS = (
     # What is tested is in the kernel: for the module -O2 costs half as much time again and shows nothing more.
@@ -147,6 +148,37 @@ class HostBuilder:
         modules = sorted(self._cache.glob("*.ko"), key=lambda module: module.stat().st_mtime, reverse=True)
         for module in modules[KEPT:]:
             module.unlink(missing_ok=True)
+
+
+class HostBuilds:
+    """A HostBuilder with a folder of its own, for machines that have none."""
+
+    def __init__(self, sysdir: Path, cache: Path | None = None) -> None:
+        """Nothing is made before start()."""
+        self._sysdir = sysdir
+        self._cache = cache or default_cache()
+        self._scratch: Scratch | None = None
+        self._builder: HostBuilder | None = None
+
+    def start(self) -> str:
+        """Make it, once, and give the compiler's version. Raises MachineError."""
+        if self._builder is None:
+            toolchain = find_compiler()
+            self._scratch = Scratch(self._cache / "builds")
+            self._builder = HostBuilder(self._sysdir, toolchain, self._scratch.path, self._cache / "modules")
+        return self._builder.toolchain.version
+
+    def build(self, source: Path, invariants: bool) -> Path:
+        """See HostBuilder.build."""
+        self.start()
+        assert self._builder is not None
+        return self._builder.build(source, invariants)
+
+    def close(self) -> None:
+        """Remove its folder; safe to call twice."""
+        scratch, self._scratch, self._builder = self._scratch, None, None
+        if scratch is not None:
+            scratch.remove()
 
 
 def _option_headers(*folders: Path) -> set[str]:

@@ -28,6 +28,7 @@ from msgport_vm.connection import (
     connect,
 )
 from msgport_vm.dragonfly import death, era_of, failed_handler, linker_complaints, missing_for_build
+from msgport_vm.hostbuild import HostBuilds
 from msgport_vm.machine import BuildError, Event, EventKind, Facts, MachineError, UnloadRefusedError
 from msgport_vm.msgbuf import MessageBuffer, before_reboot
 
@@ -111,9 +112,9 @@ class SshMachine:
     ``url`` is ``ssh://user@host[:port]``; the user is root, or may become root by sudo or doas without a password.
     Without ``trust`` the user's own ssh configuration, known hosts, keys and agent are used.
     With ``allow_panic`` the machine may be crashed and rebooted (``Facts.expendable``). ``builder`` compiles modules
-    here instead of there. ``console`` gives what came since its last call on a true console of the machine, where its
-    death shows at once. ``system`` is what its ``uname -s`` has to say. ``left_behind`` names the modules that could
-    not be removed. Raises ValueError for a bad ``url``.
+    here instead of there, and is closed with the machine. ``console`` gives what came since its last call on a true
+    console of the machine, where its death shows at once. ``system`` is what its ``uname -s`` has to say.
+    ``left_behind`` names the modules that could not be removed. Raises ValueError for a bad ``url``.
     """
 
     def __init__(
@@ -122,7 +123,7 @@ class SshMachine:
         *,
         trust: Trust | None = None,
         allow_panic: bool = False,
-        builder: Callable[[Path], Path] | None = None,
+        builder: HostBuilds | None = None,
         console: Callable[[], str] | None = None,
         patience: Patience | None = None,
         target: str = "ssh",
@@ -159,6 +160,7 @@ class SshMachine:
     def boot(self) -> Facts:
         """Connect to it and see what it is. Raises MachineError when it cannot be used, and says why."""
         self._closed.clear()
+        compiler = self._builder.start() if self._builder else ""
         named, trust = self._given
         self.address, self._trust = (named, trust) if trust else configured(named)
         self._session = session = self._settle(connect(self.address, self._trust), "")
@@ -177,7 +179,7 @@ class SshMachine:
             cpus=int(about["ncpu"]),
             host_cores=int(about["ncpu"]),
             accelerator=f"unknown: a guest of {about['guest']}" if virtual else "none: reached over ssh",
-            compiler="another machine's" if self._builder else about["cc"] or "none",
+            compiler=compiler or about["cc"] or "none",
             extra=extra,
             expendable=self._expendable,
             spin_builtin=about["spin"] not in ("", "0"),
@@ -280,7 +282,7 @@ class SshMachine:
         waited for.
         """
         if self._builder is not None:
-            return self._builder(source)
+            return self._builder.build(source, bool(self._here().about["pattern"]))
         candidates = sorted(source.glob("*.c"))
         if len(candidates) != 1 or not (source / "Makefile").is_file():
             raise BuildError(f"{source} holds {len(candidates)} C files; a module is one, beside its Makefile")
@@ -537,6 +539,8 @@ class SshMachine:
         self._closed.set()
         with self._changing:
             session, self._session = self._session, None
+        if self._builder is not None:
+            self._builder.close()
         if session is None:
             return
         assert session.watcher is not None

@@ -21,6 +21,7 @@ from pathlib import Path
 import paramiko
 
 from msgport_vm.connection import Address, ConnectionLostError, Trust
+from msgport_vm.hostbuild import HostBuilds
 from msgport_vm.machine import BuildError, Event, Facts, MachineError
 from msgport_vm.ssh import DRAGONFLY, RETRY, Patience, SshMachine
 
@@ -142,7 +143,7 @@ class VagrantMachine:
         cpus: int = 4,
         memory: int = 2048,
         keep: bool = False,
-        builder: Callable[[Path], Path] | None = None,
+        builder: HostBuilds | None = None,
         log: Log = lambda line: None,
         patience: Patience | None = None,
         up_timeout: float = UP_TIMEOUT,
