@@ -378,6 +378,27 @@ def test_a_panic_whose_message_buffer_is_lost_is_read_from_the_crash_dump(
     assert end == Event(EventKind.PANICKED, "panic: port 0xffff can't be true") and end.text in text
 
 
+def test_last_words_that_were_read_before_the_connection_was_lost_count(
+    host: Host, machine_of: MakeMachine, tmp_path: Path
+) -> None:
+    machine = machine_of(allow_panic=True)
+    machine.boot()
+    module = machine.build(write_module(tmp_path / "m", SAYS_HELLO))
+    (host.state / "cold").touch()  # The message buffer does not survive.
+    host.program(
+        "dmesg",
+        '[ ! -e "$STATE/once" ] || : >"$STATE/twice"; '
+        'if grep -q "^panic" "$STATE/msgbuf"; then : >"$STATE/once"; fi; exec cat "$STATE/msgbuf"',
+    )
+    host.program(
+        "kldload",
+        'printf "panic: read at once\\nUptime: 1m\\n" >>"$STATE/msgbuf"; '
+        'while [ ! -e "$STATE/twice" ]; do sleep 0.05; done; exec reboot',
+    )
+    text, end = load(machine, module)
+    assert (text, end) == ("panic: read at once\n", Event(EventKind.PANICKED, "panic: read at once"))
+
+
 def test_a_reboot_without_a_word_is_a_death(host: Host, machine_of: MakeMachine, tmp_path: Path) -> None:
     host.program("kldload", "exec reboot")
     machine = machine_of(allow_panic=True)

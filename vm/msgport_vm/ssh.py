@@ -369,7 +369,7 @@ class SshMachine:
                     return
             answer = self._running.answer(self._patience.answer)
         except (ConnectionLostError, NoAnswerError) as gone:
-            yield from self._aftermath(session, gone)
+            yield from self._aftermath(session, gone, "".join(said))
             return
         self._running = None
         console = "".join(said)
@@ -391,8 +391,11 @@ class SshMachine:
         quoted = shlex.quote(name)
         return " && ".join([*steps, f": >loaded/{quoted}", f"kldload ./{quoted}"])
 
-    def _aftermath(self, lost: _Session, gone: MachineError) -> Iterator[Event]:
-        """The machine fell silent while a module ran: find out what became of it."""
+    def _aftermath(self, lost: _Session, gone: MachineError, heard: str) -> Iterator[Event]:
+        """The machine fell silent while a module ran: find out what became of it.
+
+        ``heard`` is what it said until then, which may have been its last words already.
+        """
         if self._console is not None:
             text = self._last_words(self._console)
             if text:
@@ -418,8 +421,7 @@ class SshMachine:
         self._running = None
         if text:
             yield Event(EventKind.CONSOLE, text)
-        said = death(text)
-        if said:
+        if said := death(heard + text):
             yield Event(EventKind.PANICKED, said)
         else:
             yield Event(
