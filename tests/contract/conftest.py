@@ -163,13 +163,19 @@ def _userland(stack: ExitStack, scratch: Path) -> Machine:
 
 
 def _qemu(stack: ExitStack, scratch: Path) -> Machine:
+    return standin_in_qemu(stack, scratch)
+
+
+def standin_in_qemu(stack: ExitStack, scratch: Path, **environment: object) -> Machine:
+    """The qemu machine with the stand-in guest; an underscore in a variable's name stands for a dot."""
     guest = _standin()
     from msgport_vm.qemu import QemuMachine
     from msgport_vm.qemu_options import QemuOptions
     from tests.standin.image import Guest, build_image, write_sysdir
 
     assert isinstance(guest, Guest)
-    image = build_image(guest, scratch / "standin.iso")
+    variables = {name.replace("_", ".", 1): value for name, value in environment.items()}
+    image = build_image(guest, scratch / "standin.iso", environment=variables)
     options = QemuOptions(image=image, machine="pc", cpus=CPUS, memory=256, accelerator="tcg", boot_limit=BOOT_LIMIT)
     return stack.enter_context(QemuMachine(options, write_sysdir(scratch / "sysdir"), cache=scratch / "cache"))
 

@@ -276,7 +276,7 @@ def build_image(
 
     ``authorized_key`` is a public key, as in authorized_keys, that opens root's door by ssh; without it no ssh server
     runs. ``environment`` are variables of the guest's kernel environment from boot on; their names begin with
-    ``standin.``. ``standin.nologin`` gives the shell without a log-in.
+    ``standin.``. ``standin.nologin`` gives the shell without a log-in, ``standin.nokenv`` a guest without kenv.
     """
     options = f"{command_line(environment or {})} initrd=/initrd,/extra"
     config = f"DEFAULT standin\nPROMPT 0\nTIMEOUT 0\nLABEL standin\n KERNEL /vmlinuz\n APPEND {options}\n"

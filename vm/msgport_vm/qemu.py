@@ -9,7 +9,7 @@ import contextlib
 import dataclasses
 import shutil
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 
@@ -19,6 +19,8 @@ from msgport_vm.debugger import DEBUGGER, REBOOT, question
 from msgport_vm.direct_boot import STUB, assemble, pack
 from msgport_vm.disc import write_disc
 from msgport_vm.dragonfly import death, failed_handler
+from msgport_vm.guest_environment import SOURCE as ENVIRONMENT
+from msgport_vm.guest_environment import with_settings
 from msgport_vm.guest_probe import SOURCE, Kernel, read_probe
 from msgport_vm.hostbuild import HostBuilder
 from msgport_vm.kept import LOG, Keeper, Kept
@@ -88,6 +90,7 @@ class QemuMachine:
         self._on_disc: list[Path] = []
         self._mounted = False
         self._environment: set[str] = set()
+        self._kenv: bool | None = None
 
     def __enter__(self) -> QemuMachine:
         """Nothing to do: boot() starts it."""
@@ -263,11 +266,7 @@ class QemuMachine:
 
     def _ask_kernel(self) -> Kernel:
         """Load the probe module. Raises MachineError when the guest cannot load modules."""
-        folder = self._folder / "probe"
-        folder.mkdir(exist_ok=True)
-        shutil.copy(SOURCE, folder)
-        assert self._builder is not None
-        probe = self._builder.build(folder, invariants=False)
+        probe = self._compiled(SOURCE)
         events = list(self.load(probe, {}, COMMAND_TIMEOUT))
         said = "".join(event.text for event in events)
         kernel = read_probe(said)
@@ -278,6 +277,14 @@ class QemuMachine:
             pass
         self._mounted = False
         return kernel
+
+    def _compiled(self, source: Path) -> Path:
+        """Compile a module of ours. Raises MachineError."""
+        folder = self._folder / source.stem
+        folder.mkdir(exist_ok=True)
+        shutil.copy(source, folder)
+        assert self._builder is not None
+        return self._builder.build(folder, invariants=False)
 
     def leave_up(self, keeper: Keeper, facts: Facts) -> Kept:
         """End it, and start one like it from the same saved state, which stays up. Raises MachineError.
@@ -312,20 +319,10 @@ class QemuMachine:
 
     def load(self, module: Path, tunables: Mapping[str, int], timeout: float) -> Iterator[Event]:
         """Load ``module``: see ``machine.Machine``. What the debugger tells of a panic or a hang is console text."""
-        if stopped := (yield from self._deliver(module)):
+        stopped = (yield from self._set_environment(module, tunables, timeout)) or (yield from self._deliver([module]))
+        if stopped:
             yield stopped
             return
-        orders = [f"kenv -u {name}" for name in sorted(self._environment - set(tunables))]
-        orders += [f"kenv {name}={value}" for name, value in tunables.items()]
-        self._environment = set(tunables)
-        if orders:
-            ended = yield from self._command(";".join(f"{order}>/dev/null" for order in orders), timeout)
-            if isinstance(ended, Event):
-                yield ended
-                return
-            if ended[0] != 0:
-                yield Event(EventKind.LOAD_FAILED, f"the guest cannot set its kernel's environment: {ended[1]}")
-                return
         ended = yield from self._command(f"kldload {MOUNT_POINT}/{module.name}", timeout)
         if isinstance(ended, Event):
             yield ended
@@ -336,6 +333,40 @@ class QemuMachine:
             yield Event(EventKind.LOAD_FAILED, failed or said)
         else:
             yield Event(EventKind.LOADED)
+
+    def _set_environment(
+        self, module: Path, tunables: Mapping[str, int], timeout: float
+    ) -> Generator[Event, None, Event | None]:
+        """Set the kernel's environment for a load of ``module``; return the event that prevents it."""
+        gone, self._environment = sorted(self._environment - set(tunables)), set(tunables)
+        if not gone and not tunables:
+            return None
+        if self._kenv is None:
+            asked = yield from self._command("command -v kenv >/dev/null", timeout)
+            if isinstance(asked, Event):
+                return asked
+            self._kenv = asked[0] == 0
+        if self._kenv:
+            orders = [f"kenv -u {name}" for name in gone] + [f"kenv {name}={tunables[name]}" for name in tunables]
+            order = ";".join(f"{order}>/dev/null" for order in orders)
+        else:
+            setter = self._setter(with_settings(self._compiled(ENVIRONMENT).read_bytes(), tunables, gone))
+            if stopped := (yield from self._deliver([setter, module])):
+                return stopped
+            order = f"kldload {MOUNT_POINT}/{setter.name}&&kldunload {setter.name}"
+        ended = yield from self._command(order, timeout)
+        if isinstance(ended, Event):
+            return ended
+        if ended[0] != 0 or failed_handler(ended[1]):
+            return Event(EventKind.LOAD_FAILED, f"the guest cannot set its kernel's environment: {ended[1]}")
+        return None
+
+    def _setter(self, content: bytes) -> Path:
+        """A module file that is not on the CD as it is now."""
+        setter = self._folder / ENVIRONMENT.with_suffix(".ko").name
+        setter.write_bytes(content)
+        self._on_disc = [file for file in self._on_disc if file != setter]
+        return setter
 
     def unload(self, module: Path) -> Iterator[Event]:
         """Unload ``module``: see ``machine.Machine``. Raises MachineError too when the machine dies of it."""
@@ -359,9 +390,9 @@ class QemuMachine:
         if status != 0:
             raise MachineError(f"{module.name} cannot be unloaded: {text.strip()}", "".join(said))
 
-    def _deliver(self, module: Path) -> Generator[Event, None, Event | None]:
-        """Have a module on the mounted CD; return the event that came in between, None when it is there."""
-        if module not in self._on_disc:
+    def _deliver(self, modules: Sequence[Path]) -> Generator[Event, None, Event | None]:
+        """Have modules on the mounted CD; return the event that came in between, None when they are there."""
+        if not set(modules) <= set(self._on_disc):
             if self._mounted:
                 if stopped := (yield from self._need(f"umount {MOUNT_POINT}")):
                     return stopped
@@ -370,7 +401,7 @@ class QemuMachine:
             with self._building:
                 waiting, self._built = self._built, []
             try:
-                self._insert([module, *(other for other in waiting if other != module)])
+                self._insert(list(modules), [other for other in waiting if other not in modules])
             except MachineError:
                 # Of a QEMU that died this is only the first sign.
                 if self._stopped():
@@ -382,17 +413,17 @@ class QemuMachine:
             self._mounted = True
         return None
 
-    def _insert(self, modules: list[Path]) -> None:
-        """Put modules on the CD, the first in any case.
+    def _insert(self, modules: list[Path], others: list[Path]) -> None:
+        """Put modules on the CD, and others as far as there is room.
 
         The file is rewritten under a drive that nothing has mounted: DragonFly 5.9's ahci(4) fails every command once
         QEMU has reported a change of the medium.
         """
-        while len(modules) > 1 and sum(module.stat().st_size for module in modules) > DISC_SIZE // 2:
+        while others and sum(module.stat().st_size for module in (*modules, *others)) > DISC_SIZE // 2:
             with self._building:
-                self._built.append(modules.pop())
-        self._on_disc = modules
-        self._write_disc(modules)
+                self._built.append(others.pop())
+        self._on_disc = [*modules, *others]
+        self._write_disc(self._on_disc)
 
     def _write_disc(self, modules: list[Path]) -> None:
         write_disc(self._folder / DISC, modules, DISC_SIZE)

@@ -242,6 +242,8 @@ ul_host_panicked(const char *text)
 /* What modules ask of the kernel beyond the userland machine's API. */
 extern _Thread_local struct thread *ul_curthread;
 struct thread	*standin_curthread(void);
+int		 ksetenv(const char *, const char *);
+int		 kunsetenv(const char *);
 int		 kernel_sysctlbyname(char *, void *, size_t *, void *, size_t,
 		    size_t *);
 
@@ -267,6 +269,29 @@ number_in(const char *folder, const char *name, long otherwise)
 		value = strtol(text, NULL, 0);
 	fclose(file);
 	return (value);
+}
+
+/* The kernel's own hand in its environment: what kenv does, for modules. */
+int
+ksetenv(const char *name, const char *value)
+{
+	char path[256];
+	FILE *file;
+
+	snprintf(path, sizeof(path), ENVIRONMENT "/%s", name);
+	if ((file = fopen(path, "w")) == NULL)
+		return (errno);
+	fprintf(file, "%s\n", value);
+	return (fclose(file) == 0 ? 0 : EIO);
+}
+
+int
+kunsetenv(const char *name)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), ENVIRONMENT "/%s", name);
+	return (unlink(path) == 0 ? 0 : -1);
 }
 
 int
