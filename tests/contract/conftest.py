@@ -182,7 +182,7 @@ def standin_in_qemu(stack: ExitStack, scratch: Path, **environment: object) -> M
 
 def _ssh_guest(stack: ExitStack, scratch: Path) -> Machine:
     if not os.environ.get("MSGPORT_TEST_SSH_GUEST"):
-        pytest.skip("set MSGPORT_TEST_SSH_GUEST=1: on a busy host QEMU's second boot of the guest may not come to an end")
+        pytest.skip("set MSGPORT_TEST_SSH_GUEST=1: the guest's second boot in QEMU does not always come to an end")
     guest = _standin()
     pytest.importorskip("paramiko", reason="needs the extra vm: pip install 'msgport[vm]'")
     from msgport_vm.connection import Trust
