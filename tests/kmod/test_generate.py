@@ -10,6 +10,7 @@ import pytest
 
 from msgport.kmod import Module, generate, write
 from msgport.manual.api import Era
+from msgport.model import KERNEL, explore
 from msgport.scenario.canonical import content_hash
 from msgport.scenario.library import catalogue, load
 from msgport.scenario.outcome import Outcome
@@ -124,11 +125,19 @@ def test_allowed_outcomes_are_data_in_the_module() -> None:
     assert "\t{ 0, 3, 0, MPT_NONE },\n" in source
 
 
-def test_a_table_has_room_for_all_allowed_outcomes_and_some_more() -> None:
+def test_a_table_has_room_for_all_allowed_outcomes_and_the_one_that_ends_it() -> None:
+    variant = CATALOGUE["two-senders/P=thread"]
+    allowed = explore(variant, KERNEL).outcomes
+    assert re.search(rf"#define MPT_NOUTCOMES\s+{len(allowed) + 1}\b", module(variant, allowed).source)
+
+
+def test_a_table_has_room_for_many_outcomes_where_what_comes_is_left_open() -> None:
     variant = CATALOGUE["domsg-reply"]
     width = len(variant.observables) - 1
-    allowed = [Outcome("done", (str(n), *["*"] * width)) for n in range(1000)]
-    assert re.search(r"#define MPT_NOUTCOMES\s+1064\b", module(variant, allowed).source)
+    for count, room in ((3, 512), (1000, 2000)):
+        wild = [Outcome("done", (str(n), *["*"] * width)) for n in range(count)]
+        assert re.search(rf"#define MPT_NOUTCOMES\s+{room}\b", module(variant, wild).source)
+    assert re.search(r"#define MPT_NOUTCOMES\s+512\b", module(variant, None).source)
 
 
 def test_names_too_long_for_a_record_are_refused() -> None:

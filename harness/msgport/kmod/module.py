@@ -35,9 +35,8 @@ from msgport.scenario.statements import STATEMENTS
 BODY = 86
 """Bytes that a record has for its kind and fields: 120 less what frames them."""
 
-SHORTEST_TABLE = 512
-SPARE_OUTCOMES = 64
-"""A module's table of outcomes has room for at least the first number, or for all allowed ones and the second."""
+OPEN_TABLE = 512
+"""Different outcomes that a module has room for when any may come; else the first that is not allowed ends it."""
 
 PATIENCE = 100_000
 """TSC ticks (some 40 us) that a thread looks for something on another CPU before it goes to sleep."""
@@ -119,7 +118,8 @@ def _view(variant: Variant, allowed: Collection[Outcome] | None, era: Era) -> di
     if longest_ending(layout) + len("new k=65535 i=4294967295 v= e=") > BODY:
         raise ValueError(f"{variant.name}: too many threads, or names too long, for a record of 120 bytes")
     rows = None if allowed is None else tuple(sorted(layout.row(outcome) for outcome in allowed))
-    table = max(SHORTEST_TABLE, (len(rows) if rows else 0) + SPARE_OUTCOMES)
+    # Each page of a module costs a moment in which all CPUs wait for each other when it is loaded.
+    table = max(OPEN_TABLE, 2 * len(rows or ())) if rows is None or is_wild(rows) else len(rows) + 1
     handlers = _handlers(variant)
     threads = [_thread_view(variant, thread, writer, layout) for thread in variant.threads]
     moves = any(statement.op == "setcpu" for thread in variant.threads for statement in thread.body)
