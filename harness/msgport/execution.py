@@ -91,7 +91,8 @@ def execute(
 ) -> Execution:
     """Load a variant's module until a limit is reached or a forbidden outcome was seen.
 
-    Nonces and seeds count up from the given ones. ``beat`` is called with everything that happens, at least once a
+    The module was generated with these limits and this seed, which need not be told to its first load. Nonces and
+    seeds count up from the given ones. ``beat`` is called with everything that happens, at least once a
     second; what it raises breaks the execution off. Raises MachineError when the machine cannot be brought back.
     """
     execution = Execution(models.variant)
@@ -100,10 +101,13 @@ def execute(
     while True:
         left = limits.seconds and limits.seconds - (time.monotonic() - start)
         number = len(execution.lives)
-        tunables = {"msgport.nonce": int32(nonce + number), "msgport.seed": (seed + number) % 2**31}
-        tunables["msgport.ms"] = max(1, round(left * 1000)) if limits.seconds else 0
-        tunables["msgport.iterations"] = limits.executions - executed if limits.executions else 0
-        tunables["msgport.enough"] = limits.enough if _countable(models) else 0
+        tunables = {"msgport.nonce": int32(nonce + number)}
+        if number > 0:
+            tunables["msgport.seed"] = (seed + number) % 2**31
+            tunables["msgport.ms"] = max(1, round(left * 1000)) if limits.seconds else 0
+            tunables["msgport.iterations"] = limits.executions - executed if limits.executions else 0
+        if limits.enough and _countable(models):
+            tunables["msgport.enough"] = limits.enough
         life = live(machine, module, models.variant, tunables, limits.silence, beat)
         execution.lives.append(life)
         executed += max(1, (life.load and life.load.iterations) or 0)
