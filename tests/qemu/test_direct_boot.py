@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -73,6 +74,25 @@ def test_a_kernel_that_is_cut_off_anywhere_is_refused(kernel: Path, tmp_path: Pa
         cut.write_bytes(whole[:length])
         with pytest.raises(UnusableFileError, match=r"is not a whole ELF file|is no kernel"):
             read_kernel(cut)
+
+
+def test_a_damaged_kernel_is_read_or_refused_and_nothing_else(tmp_path: Path) -> None:
+    whole = compile_kernel(tmp_path / "kernel", "-Wl,-z,max-page-size=4096").read_bytes()
+    sections = int.from_bytes(whole[40:48], "little")
+    headers = [range(64), range(64, 64 + 5 * 56), range(sections, len(whole))]
+    random = Random(3)
+    damaged = tmp_path / "damaged"
+    refused = 0
+    for _ in range(300):
+        content = bytearray(whole)
+        for _ in range(random.randrange(1, 4)):
+            content[random.choice(random.choice(headers))] = random.choice((0, 255, random.randrange(256)))
+        damaged.write_bytes(content)
+        try:
+            assert read_kernel(damaged).version.startswith("DragonFly ")
+        except UnusableFileError:
+            refused += 1
+    assert 30 < refused < 300
 
 
 def test_a_compiler_that_makes_no_x86_code_is_told(tmp_path: Path) -> None:

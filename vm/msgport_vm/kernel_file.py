@@ -72,7 +72,7 @@ def read_kernel(file: Path) -> KernelFile:
         return _read(ELFFile(io.BytesIO(content)), content)
     except _NoKernelError as error:
         raise UnusableFileError(f"{file} is no kernel of DragonFly for x86-64: {error}") from error
-    except (ELFError, ValueError, KeyError, AttributeError, TypeError) as error:
+    except (ELFError, ArithmeticError, LookupError, AttributeError, TypeError, ValueError, struct.error) as error:
         # pyelftools is not of one mind about how to complain of a damaged file.
         raise UnusableFileError(f"{file} is not a whole ELF file: {error}") from error
 
@@ -89,6 +89,9 @@ def _read(elf: ELFFile, content: bytes) -> KernelFile:
     segments = tuple(sorted(_segments(elf, len(content)), key=lambda segment: segment.address))
     if not segments:
         raise _NoKernelError("nothing of it is to be loaded")
+    entry = elf["e_entry"] - BASE
+    if not any(segment.address <= entry < segment.address + len(segment.content) for segment in segments):
+        raise _NoKernelError(f"its entry point, {elf['e_entry']:#x}, is not in it")
     table = elf.get_section_by_name(".symtab")
     if not isinstance(table, SymbolTableSection):
         table = None
