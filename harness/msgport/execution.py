@@ -17,7 +17,7 @@ from msgport.kmod.memory import FINISHED, read_steps
 from msgport.scenario.outcome import ANY, matches
 from msgport.scenario.program import Variant
 from msgport.transcript import Load, Transcript, read
-from msgport_vm.machine import EventKind, Machine, UnloadRefusedError
+from msgport_vm.machine import EventKind, Machine, MachineError, UnloadRefusedError
 
 LOADS = 4096
 """Loads of one variant at most, so that each variant of a run can have so many nonces to itself."""
@@ -152,11 +152,13 @@ def live(
     tunables: Mapping[str, int],
     silence: float,
     beat: Callable[[], None] = lambda: None,
+    *,
+    stays: bool = False,
 ) -> Life:
     """Load a module, wait until it is over, unload it; restart the machine after anything but an orderly unload.
 
-    Without a ``variant`` nothing is known of the module's steps; ``beat`` is as for ``execute``. Raises MachineError
-    when it cannot be brought back.
+    Without a ``variant`` nothing is known of the module's steps; ``beat`` is as for ``execute``; one that ``stays`` is
+    not meant to be unloaded. Raises MachineError when the machine cannot be brought back.
     """
     text: list[str] = []
     ended, detail = EventKind.DIED, ""
@@ -167,24 +169,35 @@ def live(
         else:
             ended, detail = event.kind, event.text
     memory = b""
+    refusal = died = ""
     if ended is EventKind.LOADED:
         try:
             text += [event.text for event in machine.unload(module) if event.kind is EventKind.CONSOLE]
         except UnloadRefusedError as refused:
             # After a deadlock threads sleep in the module's code for ever; only a new machine is free of them.
             text.append(refused.screen)
+            refusal = str(refused)
+            machine.restart()
+        except MachineError as failed:
+            text.append(failed.screen)
+            died = f"the machine failed when the module was unloaded: {failed}"
             machine.restart()
     else:
         memory = machine.memory()
         machine.restart()
     nonce = tunables["msgport.nonce"] % 2**32
     transcript = read("".join(text))
+    load = next((load for load in transcript.loads if load.nonce == nonce), None)
+    if refusal and not stays and not (load and load.ended == "deadlock"):
+        died = f"the module would not unload: {refusal}"
+    if variant and ended is EventKind.PANICKED and not (load and load.panic):
+        died = f"the machine panicked, and its console does not tell how: {detail}"
     return Life(
         nonce,
         "".join(text),
         transcript,
         ended,
-        _bad_end(ended, detail),
+        died or _bad_end(ended, detail),
         _steps(variant, memory, nonce, transcript) if variant else frozenset(),
     )
 

@@ -50,7 +50,7 @@ def _run_one(machine: Machine, facts: Facts, made: Made, folder: Path, nonce: in
         verdict = Verdict(Kind.INCONCLUSIVE, f"it does not compile here:\n{error.screen.strip() or error}")
         return ExampleResult(made.example, made.known, verdict)
     tunables = {"msgport.nonce": int32(nonce), "msgport.ms": MILLISECONDS}
-    life = live(machine, module, made.known.variant if made.known else None, tunables, SILENCE)
+    life = live(machine, module, made.known.variant if made.known else None, tunables, SILENCE, stays=True)
     verdict = _judged(made.known, life, facts) if made.known else _unjudged(made.example, life)
     return ExampleResult(made.example, made.known, verdict, _printed(made.example, life), life.text)
 

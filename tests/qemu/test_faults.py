@@ -150,6 +150,14 @@ def test_a_reboot_is_told(play: Callable[[Guest], Rig]) -> None:
     assert last == Event(EventKind.DIED, "it rebooted")
 
 
+def test_a_host_without_room_for_what_the_guest_writes_is_told(play: Callable[[Guest], Rig]) -> None:
+    rig = play(Guest([("\r", ECHO)]))
+    data = {"device": "root", "operation": "write", "action": "stop", "nospace": True, "reason": "No space left"}
+    rig.process.control.events.append({"event": "BLOCK_IO_ERROR", "data": data})
+    _, last = load(rig)
+    assert last == Event(EventKind.DIED, "QEMU could not write for it: No space left (is the host's disk full?)")
+
+
 def test_a_qemu_that_dies_is_told_and_its_last_words_kept(play: Callable[[Guest], Rig]) -> None:
     rig = play(Guest([("\r", ECHO + "last wor")], hangs_up=True))
     text, last = load(rig)

@@ -31,3 +31,14 @@ def test_a_scenario_conforms_over_ssh(host: Host, tmp_path: Path, name: str, exe
     assert result.verdict.kind == "conforms", result.verdict.detail
     assert result.verdict.executions == executions
     assert host.modules == set() and host.tunables == set()
+
+
+def test_a_message_buffer_that_ran_over_loses_records_and_passes_nothing(host: Host, tmp_path: Path) -> None:
+    host.program("dmesg", 'tail -c 250 "$STATE/msgbuf"')
+    order = Order(Limits(0, 200), seed=1, nonce=0x1000)
+    with SshMachine(host.url, trust=host.trust, patience=IMPATIENT, allow_panic=True) as machine:
+        facts = machine.boot()
+        folder = ResultsFolder.create_in(tmp_path / "results", datetime.now())
+        (result,) = run(machine, facts, [consult(choose(["two-senders/P=spin"], None)[0])], order, folder)
+    assert result.verdict.kind == "inconclusive"
+    assert "lost" in result.verdict.detail

@@ -132,6 +132,13 @@ class HostBuilder:
         key = hashlib.sha256(repr((self.toolchain.version, flags, text)).encode()).hexdigest()[:32]
         kept, module = self._cache / f"{key}.ko", file.with_suffix(".ko")
         try:
+            self._make(command, file, kept, module)
+        except OSError as error:
+            raise BuildError(f"{module} cannot be written: {error}") from error
+        return module
+
+    def _make(self, command: list[str], file: Path, kept: Path, module: Path) -> None:
+        try:
             shutil.copyfile(kept, module)
             kept.touch()
         except FileNotFoundError:
@@ -142,7 +149,6 @@ class HostBuilder:
                 shutil.copyfile(linked, module)
                 # The folder and the cache are on one file system: the module appears there whole.
                 linked.replace(kept)
-        return module
 
     def _prune(self) -> None:
         modules = sorted(self._cache.glob("*.ko"), key=lambda module: module.stat().st_mtime, reverse=True)

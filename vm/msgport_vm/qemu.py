@@ -251,6 +251,9 @@ class QemuMachine:
         if process is None or not process.running:
             return "QEMU ended"
         for event in process.control.events:
+            if event["event"] == "BLOCK_IO_ERROR" and event["data"]["action"] == "stop":
+                # QEMU stops a guest that the host has no room for.
+                return f"QEMU could not write for it: {event['data']['reason']} (is the host's disk full?)"
             if event["event"] == "SHUTDOWN":
                 return {"guest-reset": "it rebooted", "guest-shutdown": "it powered off"}.get(
                     event["data"]["reason"], f"it stopped ({event['data']['reason']})"

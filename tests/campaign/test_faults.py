@@ -1,0 +1,62 @@
+"""What a machine does to a run has its own words in the verdict, and is never a pass, whatever the records say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from msgport.campaign import Order, run
+from msgport.check.models import consult
+from msgport.execution import Limits
+from msgport.report.results import ResultsFolder
+from msgport.selection import choose
+from msgport_vm.machine import Event, EventKind, MachineError, UnloadRefusedError
+from msgport_vm.userland import UserlandMachine
+
+
+class Faulty(UserlandMachine):
+    """A machine that runs a module to its end, and then ends the load or the unload in another way."""
+
+    def __init__(self, *, load: Event | None = None, unload: MachineError | None = None) -> None:
+        super().__init__(4)
+        self._load_ends, self._unload_ends = load, unload
+
+    def load(self, module: Path, tunables: Mapping[str, int], timeout: float) -> Iterator[Event]:
+        for event in super().load(module, tunables, timeout):
+            yield event if event.kind is EventKind.CONSOLE or self._load_ends is None else self._load_ends
+
+    def unload(self, module: Path) -> Iterator[Event]:
+        if self._unload_ends is not None:
+            raise self._unload_ends
+        return super().unload(module)
+
+
+@pytest.mark.parametrize(
+    ("machine", "words"),
+    [
+        (Faulty(load=Event(EventKind.HUNG, "nothing on the console for 20 s")), "hung: nothing on the console"),
+        (Faulty(load=Event(EventKind.HUNG)), "hung: it said nothing more"),
+        (Faulty(load=Event(EventKind.DIED, "it rebooted")), "died: it rebooted"),
+        (Faulty(load=Event(EventKind.DIED, "QEMU ended: killed by signal 9")), "died: QEMU ended: killed"),
+        (Faulty(load=Event(EventKind.DIED, "the connection was lost")), "died: the connection was lost"),
+        (Faulty(load=Event(EventKind.LOAD_FAILED, "symbol x undefined")), "would not load: symbol x undefined"),
+        (
+            Faulty(load=Event(EventKind.PANICKED, "the kernel fell into its debugger")),
+            "does not tell how: the kernel fell",
+        ),
+        (Faulty(unload=UnloadRefusedError("Device busy")), "would not unload: Device busy"),
+        (Faulty(unload=MachineError("panic: at unload")), "failed when the module was unloaded: panic: at unload"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_fault_makes_a_variant_inconclusive_in_its_own_words(machine: Faulty, words: str, tmp_path: Path) -> None:
+    order = Order(Limits(0, 20), seed=1, nonce=0x1000)
+    with machine:
+        facts = machine.boot()
+        folder = ResultsFolder.create_in(tmp_path / "results", datetime.now())
+        (result,) = run(machine, facts, [consult(choose(["two-senders/P=spin"], None)[0])], order, folder)
+    assert result.verdict.kind == "inconclusive"
+    assert words in result.verdict.detail
