@@ -20,9 +20,10 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from msgport import machine_commands, manual_command, vm_commands
+from msgport import machine_commands, manual_command, plan, vm_commands
 from msgport.check.models import Models, consult
 from msgport.manual.api import Era
+from msgport.plan import ScheduleError
 from msgport.scenario.source import ScenarioError
 from msgport.selection import SelectionError, choose
 from msgport.targets import ENOUGH, GUEST_SECONDS, TargetError, add_options, chosen, positive, ran_on
@@ -55,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         status: int = options.command(options)
         sys.stdout.flush()
-    except (ScenarioError, SelectionError, TargetError, UnusableFileError, UsageError) as error:
+    except (ScenarioError, SelectionError, TargetError, UnusableFileError, UsageError, ScheduleError) as error:
         return _fail(str(error), USAGE)
     except BrokenPipeError:
         # Whoever read our output went away (`| head`): nobody is left to tell.
@@ -105,7 +106,8 @@ def _parser() -> argparse.ArgumentParser:
         "where every allowed outcome was seen)",
     )
     limit.add_argument("--iterations", type=positive, default=0, metavar="N", help="executions a variant")
-    run.add_argument("--seed", type=_seed, default=1, metavar="N", help="seed of the random delays (default: 1)")
+    run.add_argument("--seed", type=_seed, default=1, metavar="N", help="seed of what is left to chance (default: 1)")
+    plan.add_options(run)
     run.add_argument("--judge", choices=["both", "manual"], default="both", help="whose word counts (default: both)")
     run.add_argument("--require-seen", action="store_true", help="an unseen `sometimes` is inconclusive")
     run.add_argument("--results", type=Path, metavar="DIR", help="a new folder (default: results/run-DATE-TIME)")
@@ -239,20 +241,26 @@ def _fresh_nonce() -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from msgport.campaign import Order, run
+    from msgport import campaign, schedules
     from msgport.execution import Limits
     from msgport.report.data import exit_status
     from msgport.report.progress import RunProgress
     from msgport.report.results import ResultsError
+    from msgport_vm.controlled import ControlledMachine
     from msgport_vm.machine import MachineError
 
+    target, planned = chosen(options), plan.planned(options)
     variants = _consulted(options)
-    target = chosen(options)
+    if planned and planned.mode is plan.Mode.REPLAY and len(variants) != 1:
+        raise UsageError(f"--replay is a schedule of one variant, and {len(variants)} are chosen")
+    if planned:
+        for models in variants:
+            schedules.command_of(models.variant, planned)
     if options.time or options.iterations:
         limits = Limits(options.time or 0, options.iterations)
     else:
         limits = Limits(target.seconds, enough=ENOUGH)
-    order = Order(limits, options.seed, _fresh_nonce(), options.judge, options.require_seen)
+    order = campaign.Order(limits, options.seed, _fresh_nonce(), options.judge, options.require_seen)
     names = [models.variant.name for models in variants]
     machines: list[Machine] = []
     done: list[VariantResult] = []
@@ -261,13 +269,23 @@ def _run(options: argparse.Namespace) -> int:
     with RunProgress(names) as progress:
         try:
             with ExitStack() as stack:
-                for _ in range(target.machines):
-                    machines.append(stack.enter_context(target.machine(progress.note)))
-                facts = machines[0].boot()
-                target.check(facts)
+                if planned:
+                    controlled = stack.enter_context(ControlledMachine(sources=options.userland))
+                    facts = controlled.boot()
+                else:
+                    for _ in range(target.machines):
+                        machines.append(stack.enter_context(target.machine(progress.note)))
+                    facts = machines[0].boot()
+                    target.check(facts)
                 folder = _new_folder(options.results)
                 progress.booted(ran_on(facts, target.machines))
-                for result in run(machines[0], facts, variants, order, folder, machines[1:], progress.note):
+                if planned:
+                    results = schedules.run(
+                        controlled, facts, variants, planned, folder, options.judge, require_seen=options.require_seen
+                    )
+                else:
+                    results = campaign.run(machines[0], facts, variants, order, folder, machines[1:], progress.note)
+                for result in results:
                     done.append(result)
                     progress.judged(result)
         except KeyboardInterrupt:

@@ -14,8 +14,9 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO
@@ -131,9 +132,9 @@ def _compile(command: list[str], folder: Path | None, what: str) -> None:
 def _object(source: Path, command: list[str], toolchain: Toolchain, headers: bytes, objects: Path, aside: Path) -> Path:
     """Compile one file, or find it compiled: a copy of the sources with one file changed compiles that file alone.
 
-    The path of the include folder does not count, what is in it does.
+    The paths of the folders for headers do not count, what is in them does.
     """
-    flags = [word for word in command if word != str(source.parent.parent / "include")]
+    flags = [word for word in command if not Path(word).is_dir()]
     digest = hashlib.sha256(repr((toolchain.version, flags, source.name)).encode())
     digest.update(headers)
     digest.update(source.read_bytes())
@@ -145,46 +146,55 @@ def _object(source: Path, command: list[str], toolchain: Toolchain, headers: byt
     return compiled
 
 
-def build_runtime(sources: Path, toolchain: Toolchain, sanitize: str, cache: Path, era: str = "E") -> Runtime:
-    """Build the machine's program from ``sources``, or find it in ``cache``, where it is keyed by all that shapes it.
+Rules = Mapping[str, Sequence[str]]
+"""How to compile a program: files of the sources, as patterns relative to them, and the compiler's flags for each.
+
+The first pattern that fits a file counts; what none fits is no part of the program.
+"""
+
+
+def build_program(
+    name: str, sources: Path, toolchain: Toolchain, rules: Rules, link: Sequence[str], cache: Path
+) -> Runtime:
+    """Build one of the machine's programs, or find it in ``cache``, where it is keyed by all that shapes it.
 
     Two processes may do this at once: each builds aside, and the first to finish puts its own in place.
     Raises BuildError, or MachineError when the sources are not there or the cache cannot be written.
     """
     sources = sources.resolve()
-    kernel_flags = (*KERNEL_FLAGS, *era_flags(era))
-    flags = (*_sanitize_flags(sanitize), "-O2", "-g", *WARNINGS)
     files = sorted(path for path in sources.rglob("*") if path.suffix in (".c", ".h"))
     if not files:
         raise MachineError(f"no sources of the userland machine in {sources}")
-    digest = hashlib.sha256(repr((toolchain.command, toolchain.version, flags, kernel_flags, HOST_FLAGS)).encode())
+    digest = hashlib.sha256(repr((name, toolchain.command, toolchain.version, rules, link)).encode())
     for path in files:
         digest.update(f"\0{path.relative_to(sources)}\0".encode())
         digest.update(path.read_bytes())
     key = digest.hexdigest()[:16]
     place = cache / f"userland-{key}"
-    runtime = Runtime(place / "lwkt", sources / "include", key)
+    runtime = Runtime(place / name, sources / "include", key)
     if runtime.program.exists():
         return runtime
     headers = b"".join(path.read_bytes() for path in files if path.suffix == ".h")
-    halves = {
-        "kern": [toolchain.command, *kernel_flags, *flags, "-I", str(sources / "include")],
-        "host": [toolchain.command, *HOST_FLAGS, *flags, "-iquote", str(sources / "include")],
-    }
+    folders = ["-iquote", str(sources / "include"), "-iquote", str(sources / "kern")]
     try:
         (cache / "objects").mkdir(parents=True, exist_ok=True)
         aside = Path(tempfile.mkdtemp(prefix=".building-", dir=cache))
     except OSError as error:
         raise MachineError(f"cannot build in {cache}: {error}; MSGPORT_CACHE names another folder") from error
     try:
-        objects = [
-            str(_object(path, halves[path.parent.name], toolchain, headers, cache / "objects", aside))
-            for path in files
-            if path.suffix == ".c" and path.parent.name in halves
-        ]
+        objects = []
+        for path in files:
+            relative = path.relative_to(sources)
+            flags = next((flags for pattern, flags in rules.items() if fnmatch(str(relative), pattern)), None)
+            if path.suffix != ".c" or flags is None:
+                continue
+            # The kernel half sees the machine's headers alone, the host half the host's.
+            search = ["-I", str(sources / "include")] if "-D_KERNEL" in flags else []
+            command = [toolchain.command, *flags, *search, *folders]
+            objects.append(str(_object(path, command, toolchain, headers, cache / "objects", aside)))
         libraries = ("-lpthread", "-ldl") if os.uname().sysname == "Linux" else ("-lpthread", "-lexecinfo")
-        link = [toolchain.command, *_sanitize_flags(sanitize), "-rdynamic", "-o", "lwkt", *objects, *libraries]
-        _compile(link, aside, "the userland machine")
+        command = [toolchain.command, *link, "-rdynamic", "-o", name, *objects, *libraries]
+        _compile(command, aside, f"the userland machine's program {name}")
         try:
             aside.rename(place)
         except OSError:
@@ -195,6 +205,13 @@ def build_runtime(sources: Path, toolchain: Toolchain, sanitize: str, cache: Pat
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return runtime
+
+
+def build_runtime(sources: Path, toolchain: Toolchain, sanitize: str, cache: Path, era: str = "E") -> Runtime:
+    """Build the machine's program from ``sources``: see ``build_program``."""
+    flags = (*_sanitize_flags(sanitize), "-O2", "-g", *WARNINGS)
+    rules = {"kern/*": (*KERNEL_FLAGS, *era_flags(era), *flags), "host/*": (*HOST_FLAGS, *flags)}
+    return build_program("lwkt", sources, toolchain, rules, _sanitize_flags(sanitize), cache)
 
 
 class _Process:

@@ -80,6 +80,16 @@ def generate(
     return Module(name, render(template, view), render("Makefile.j2", view))
 
 
+def generate_controlled(variant: Variant) -> Module:
+    """Write the module that runs a variant on the userland machine under controlled schedules.
+
+    Raises ValueError for what cannot be a module. A hand-written module's variant is run as its columns say.
+    """
+    name = f"mpc_{content_hash(variant)[:8]}"
+    view = _view(variant, None, Era.E) | {"name": name}
+    return Module(name, render("controlled.c.j2", view), "")
+
+
 def write(module: Module, directory: Path) -> None:
     """Write ``NAME.c`` and ``Makefile`` into a directory, which is made if need be. Raises OSError."""
     directory.mkdir(parents=True, exist_ok=True)

@@ -8,14 +8,17 @@ number of the line for each thing said. Numbers that a module names are written 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from msgport.manual.api import FLAGS
+from msgport.manual.api import FLAGS, show_flags
 from msgport.scenario.outcome import ANY, Outcome
 from msgport.scenario.program import Observable, Variant
 from msgport.scenario.statements import STATEMENTS
 
 NONE, NULL, STRAY, EMPTY, ANYTHING = "MPT_NONE", "MPT_NULL", "MPT_STRAY", "MPT_EMPTY", "MPT_ANY"
+NUMBERS = {name: -0x7FFFFFFFFFFFFFFF + place for place, name in enumerate((NONE, NULL, STRAY, EMPTY, ANYTHING))}
+"""What the names stand for in a module."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,29 @@ class Layout:
         if self.variant.says:
             row += self._said(outcome.values[-1])
         return tuple(row)
+
+    def outcome(self, row: Sequence[int]) -> Outcome:
+        """Read a row of numbers as the outcome that a module means by it. ValueError for one of another width."""
+        if len(row) != self.width:
+            raise ValueError(f"{self.variant.name}: a row of {len(row)} numbers where there are {self.width}")
+        asleep = [f"{thread.name}.{step}" for thread, step in zip(self.variant.threads, row, strict=False) if step]
+        values = [self._text(place.kind, row[place.at : place.at + place.width]) for place in self.places]
+        if self.variant.says:
+            lines = list(self.lines)
+            values.append(" / ".join(lines[n] for n in row[self.says_at :] if n != NUMBERS[NONE]) or "none")
+        return Outcome("deadlock@" + "+".join(asleep) if asleep else "done", tuple(values))
+
+    def _text(self, kind: str, numbers: Sequence[int]) -> str:
+        if kind == "q":
+            return "+".join(self._name(number) for number in numbers if number != NUMBERS[EMPTY]) or "empty"
+        (number,) = numbers
+        if number == NUMBERS[NONE]:
+            return "-"
+        return {"m": self._name, "f": show_flags}.get(kind, str)(number)
+
+    def _name(self, number: int) -> str:
+        special = {NUMBERS[NONE]: "-", NUMBERS[NULL]: "null", NUMBERS[STRAY]: "stray"}
+        return special.get(number) or self.variant.messages[number].name
 
     def _ending(self, ending: str) -> list[str]:
         _, _, steps = ending.partition("@")

@@ -4,15 +4,36 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
 from msgport.check.verdict import Kind, Row, Verdict, claim_verdicts
 from msgport.scenario.canonical import content_hash
+from msgport.scenario.outcome import Outcome
 from msgport.scenario.program import Variant
 
 SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Schedules:
+    """How a variant's executions were interleaved, where that was chosen: see docs/schedules.md.
+
+    ``abandoned`` executions were cut off because they could show nothing new; ``complete``: every schedule that can
+    differ was made. ``first`` is the schedule that led first to each outcome, ``steps`` what was done in it, for the
+    outcomes that are forbidden.
+    """
+
+    mode: str
+    grain: str
+    seed: int | None
+    depth: int | None
+    executions: int
+    abandoned: int
+    complete: bool
+    first: Mapping[Outcome, str]
+    steps: Mapping[Outcome, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -29,6 +50,7 @@ class VariantResult:
     transcript: str | None = None
     module: str | None = None
     substituted: tuple[str, ...] = ()
+    schedules: Schedules | None = None
 
 
 def exit_status(results: Sequence[VariantResult]) -> int:
@@ -76,7 +98,8 @@ def _variant(result: VariantResult) -> dict[str, Any]:
         "detail": verdict.detail,
         "executions": verdict.executions,
         "seconds": round(result.seconds, 3),
-        "outcomes": [_row(row) for row in verdict.rows],
+        "schedules": _schedules(result.schedules),
+        "outcomes": [_row(row, result.schedules) for row in verdict.rows],
         "seen": verdict.seen,
         "allowed": verdict.allowed,
         "unseen": [asdict(outcome) for outcome in verdict.unseen],
@@ -91,7 +114,14 @@ def _variant(result: VariantResult) -> dict[str, Any]:
     }
 
 
-def _row(row: Row) -> dict[str, Any]:
+def _schedules(schedules: Schedules | None) -> dict[str, Any] | None:
+    if schedules is None:
+        return None
+    data = asdict(replace(schedules, first={}, steps={}))
+    return {key: value for key, value in data.items() if key not in ("first", "steps")}
+
+
+def _row(row: Row, schedules: Schedules | None) -> dict[str, Any]:
     return {
         "ending": row.outcome.ending,
         "values": list(row.outcome.values),
@@ -104,4 +134,6 @@ def _row(row: Row) -> dict[str, Any]:
         "forbidden": list(row.forbidden),
         "nearest": asdict(row.nearest.outcome) if row.nearest else None,
         "trace": [asdict(entry) for entry in row.trace],
+        "schedule": schedules.first.get(row.outcome) if schedules else None,
+        "steps": list(schedules.steps.get(row.outcome, ())) if schedules else [],
     }

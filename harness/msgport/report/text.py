@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 
 from rich import box
@@ -50,6 +51,8 @@ def print_report(
     for line in _footnotes(results):
         console.print(line)
     console.print(_counts(results))
+    for line in _schedules(results):
+        console.print(line, soft_wrap=True)
     console.print(Text(machine))
     if folder is not None:
         console.print(Text(f"Results: {folder}"), soft_wrap=True)
@@ -103,6 +106,22 @@ def _counts(results: Sequence[VariantResult]) -> Text:
     return text
 
 
+def _schedules(results: Sequence[VariantResult]) -> Iterator[Text]:
+    """How executions were interleaved, where that was chosen."""
+    chosen = [(result.variant.name, result.schedules) for result in results if result.schedules]
+    if not chosen:
+        return
+    first = chosen[0][1]
+    made = sum(schedules.executions for _, schedules in chosen)
+    text = f"Schedules: {first.mode}, by {first.grain}; {made:,} executions"
+    if first.mode == "exhaustive":
+        cut = [name for name, schedules in chosen if not schedules.complete]
+        text += f"; complete for {len(chosen) - len(cut)} of {len(chosen)} variants"
+        yield Text(f"{text}; cut short: {', '.join(cut)}" if cut else text)
+    else:
+        yield Text(text)
+
+
 def _explanation(result: VariantResult, folder: Path | None, *, verbose: bool) -> Iterator[Text]:
     variant, verdict = result.variant, result.verdict
     yield Text(f"{verdict.kind}: {variant.name}", style=_STYLES[verdict.kind])
@@ -120,6 +139,7 @@ def _explanation(result: VariantResult, folder: Path | None, *, verbose: bool) -
     for row in verdict.rows:
         if row.forbidden or verbose:
             yield from _outcome(variant, row, verdict.executions)
+            yield from _scheduled(result, row.outcome)
     if verbose:
         for outcome in verdict.unseen:
             yield Text(f"  never observed, though allowed: {outcome}")
@@ -141,6 +161,20 @@ def _outcome(variant: Variant, row: Row, executions: int) -> Iterator[Text]:
     if row.trace:
         yield Text("  trace of that execution, from the module's own rings:")
         yield from _timeline(variant, row.trace)
+
+
+def _scheduled(result: VariantResult, outcome: Outcome) -> Iterator[Text]:
+    """The schedule that led there, and what was done in it."""
+    schedules = result.schedules
+    if schedules is None or outcome not in schedules.first:
+        return
+    again = f"--grain {schedules.grain} --replay '{schedules.first[outcome]}'"
+    yield Text(f"    msgport run '{result.variant.name}' {again}")
+    steps = [(step, len(list(same))) for step, same in groupby(schedules.steps.get(outcome, ()))]
+    if len(steps) > _TRACE_LINES:
+        yield Text(f"      ({len(steps) - _TRACE_LINES} earlier steps are in results.json)")
+    for step, times in steps[-_TRACE_LINES:]:
+        yield Text(f"      {step}" + (f" ({times} times)" if times > 1 else ""))
 
 
 def _where(variant: Variant, outcome: Outcome) -> Iterator[Text]:

@@ -22,6 +22,9 @@ void	ul_ipiq_boot(void);
 void	ul_post_from_host(globaldata_t, ipifunc1_t, void *);
 void	ul_deliver(globaldata_t);		/* all IPIs; critical section */
 void	ul_wait_a_little(u_int *);		/* spinning, no IPIs taken */
+void	ul_send_wakeup(globaldata_t, ipifunc1_t, void *);
+void	ul_sleepqueues_boot(void);
+void	ul_panic_boot(void);
 void	ul_lock(int *);				/* short, and no IPIs taken */
 void	ul_unlock(int *);
 void	ul_timeout_add(globaldata_t, thread_t, int);

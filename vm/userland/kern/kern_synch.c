@@ -15,6 +15,13 @@ static struct bucket {
 	lwkt_queue	threads;
 } __cachealign buckets[BUCKETS];
 
+/* Empty, whoever slept before. */
+void
+ul_sleepqueues_boot(void)
+{
+	bzero(buckets, sizeof(buckets));
+}
+
 static struct bucket *
 bucket_of(const volatile void *ident)
 {
@@ -196,7 +203,7 @@ wake(const volatile void *ident, int most, int mycpu_only)
 		if (td->td_gd == mycpu)
 			awaken(td);
 		else
-			lwkt_send_ipiq(td->td_gd, awaken, td);
+			ul_send_wakeup(td->td_gd, awaken, td);
 	}
 	crit_exit();
 }

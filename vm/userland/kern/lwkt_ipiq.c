@@ -241,6 +241,13 @@ lwkt_send_ipiq3(globaldata_t target, ipifunc3_t func, void *arg1, int arg2)
 	return (send(target, &ipi));
 }
 
+/* A wakeup on its way: under a scheduler's control it is there at once. */
+void
+ul_send_wakeup(globaldata_t target, ipifunc1_t func, void *arg)
+{
+	lwkt_send_ipiq(target, func, arg);
+}
+
 /* Until the target has finished what lwkt_send_ipiq() numbered `seq'. */
 void
 lwkt_wait_ipiq(globaldata_t target, int seq)

@@ -671,10 +671,18 @@ _lwkt_sendmsg_prepare(lwkt_port_t port __unused, lwkt_msg_t msg)
 }
 
 static int
+begin(lwkt_port_t port, lwkt_msg_t msg,
+    int (*putport)(lwkt_port_t, lwkt_msg_t))
+{
+	ul_poll();
+	return (putport(port, msg));
+}
+
+static int
 put(lwkt_port_t port, lwkt_msg_t msg,
     int (*putport)(lwkt_port_t, lwkt_msg_t))
 {
-	int error = putport(port, msg);
+	int error = begin(port, msg, putport);
 
 	if (error != EASYNC)
 		lwkt_replymsg(msg, error);
@@ -746,7 +754,7 @@ lwkt_domsg(lwkt_port_t port, lwkt_msg_t msg, int flags)
 	KKASSERT(msg->ms_reply_port != NULL &&
 	    (msg->ms_flags & (MSGF_DONE|MSGF_QUEUED)) == MSGF_DONE);
 	msg->ms_flags = (msg->ms_flags & ~(MSGF_DONE | MSGF_REPLY)) | MSGF_SYNC;
-	error = port->mp_putport(port, msg);
+	error = begin(port, msg, port->mp_putport);
 	if (error == EASYNC)
 		error = lwkt_waitmsg(msg, flags);
 	else

@@ -294,6 +294,15 @@ print_backtrace(int count __unused)
 	ul_host_backtrace();
 }
 
+/* As if nothing had panicked. */
+void
+ul_panic_boot(void)
+{
+	panicstr = NULL;
+	panic_lock = console_lock = 0;
+	panic_cpu = NULL;
+}
+
 /* Only the first CPU to panic counts; the others stop where they are. */
 static void
 claim(globaldata_t gd)

@@ -7,7 +7,12 @@
  * ones, so that C11 and ThreadSanitizer agree with what the hardware does.
  * Each is a place where an IPI may strike, as any instruction is on a CPU.
  */
+#ifdef UL_CONTROL
+void	ul_poll_at(const char *);	/* inside which function */
+#define ul_poll()	ul_poll_at(__func__)
+#else
 void	ul_poll(void);
+#endif
 
 #define UL_ATOMIC(op)							\
 	({ __typeof__(op) ul_value_ = (op); ul_poll(); ul_value_; })
