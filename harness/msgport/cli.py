@@ -26,6 +26,7 @@ from msgport.manual.api import Era
 from msgport.plan import ScheduleError
 from msgport.scenario.source import ScenarioError
 from msgport.selection import SelectionError, choose
+from msgport.selftest import command as selftest_command
 from msgport.targets import ENOUGH, GUEST_SECONDS, TargetError, add_options, chosen, positive, ran_on
 from msgport_vm.machine import UnusableFileError
 
@@ -152,6 +153,7 @@ def _parser() -> argparse.ArgumentParser:
     machine_commands.add(commands)
     manual_command.add(commands)
     vm_commands.add(commands)
+    selftest_command.add(commands)
     return parser
 
 

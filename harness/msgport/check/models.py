@@ -43,6 +43,10 @@ class Models:
         )
 
 
+class TooManyStatesError(ScenarioError):
+    """A variant has more executions than can be explored."""
+
+
 class UndeclaredDeviationError(Exception):
     """The kernel model leaves the manual's without a named deviation: the models are at fault, not the scenario."""
 
@@ -92,7 +96,7 @@ def _explored(variant: Variant, semantics: Semantics) -> Models:
                 "is put to one port at a time",
             )
         if not exploration.complete:
-            raise ScenarioError(
+            raise TooManyStatesError(
                 f"{variant.name}: more than {exploration.states} states, too many to know every outcome",
                 variant.position,
                 "make it smaller: fewer columns, statements or messages",
