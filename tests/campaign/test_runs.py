@@ -13,8 +13,16 @@ from pathlib import Path
 
 import pytest
 
+from msgport import campaign
+from msgport.campaign import Order
+from msgport.check.models import consult
+from msgport.check.verdict import Kind
 from msgport.cli import main
+from msgport.execution import Limits
+from msgport.report.data import VariantResult
 from msgport.report.results import ResultsError, ResultsFolder
+from msgport.selection import choose
+from msgport_vm.userland import UserlandMachine
 
 
 def run(folder: Path, *arguments: str) -> tuple[int, dict[str, object]]:
@@ -171,3 +179,30 @@ def test_an_interrupted_run_keeps_what_it_has_and_leaves_no_process(how: signal.
     assert data["ended"] == "interrupted" and data["complete"] is False and verdicts(data) == {"say": "conforms"}
     with pytest.raises(ProcessLookupError):
         os.killpg(process.pid, 0)
+
+
+def ran(folder: Path, limits: Limits, *names: str) -> list[VariantResult]:
+    """Run variants of the catalogue for so long."""
+    with UserlandMachine() as machine:
+        facts = machine.boot()
+        models = [consult(variant) for variant in choose(names, None)]
+        return list(campaign.run(machine, facts, models, Order(limits, 1, 7), ResultsFolder.create(folder)))
+
+
+def test_a_variant_is_over_once_it_has_shown_all_it_may_often_enough(tmp_path: Path) -> None:
+    results = ran(tmp_path / "r", Limits(seconds=300, enough=200), "domsg-reply", "getport-polls/P=spin")
+    for result in results:
+        assert result.verdict.kind is Kind.CONFORMS and result.verdict.seen == result.verdict.allowed
+    assert results[0].verdict.executions == 200
+    assert results[1].verdict.executions >= 200
+
+
+def test_a_module_of_the_same_text_is_compiled_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MSGPORT_CACHE", str(tmp_path / "cache"))
+    limits = Limits(seconds=0, executions=3)
+    ran(tmp_path / "first", limits, "domsg-reply")
+    (kept,) = (tmp_path / "cache" / "modules").iterdir()
+    before = kept.stat().st_ino
+    (again,) = ran(tmp_path / "second", limits, "domsg-reply")
+    assert again.verdict.kind is Kind.CONFORMS
+    assert [each.stat().st_ino for each in (tmp_path / "cache" / "modules").iterdir()] == [before]

@@ -185,7 +185,7 @@ def test_a_panic_is_told_and_leaves_memory(machine: UserlandMachine, tmp_path: P
 def test_an_assertion_fails_in_the_kernels_words(machine: UserlandMachine, tmp_path: Path) -> None:
     module = build(machine, tmp_path, "KKASSERT(value == 2);")
     source = module.with_suffix(".c")
-    assert load(machine, module)[1].text == f'assertion "value == 2" failed in event at {source}:17'
+    assert load(machine, module)[1].text == f'assertion "value == 2" failed in event at {source.name}:17'
 
 
 def test_a_panic_in_unload_is_an_error_that_shows_the_screen(machine: UserlandMachine, tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ preprocessed text through the same compiler is the same module, in this run or a
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import re
 import shutil
@@ -14,8 +13,9 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from msgport_vm.compiled import CompiledModules
 from msgport_vm.dragonfly import era_of
-from msgport_vm.machine import BuildError, MachineError, UnusableFileError
+from msgport_vm.machine import BuildError, UnusableFileError
 from msgport_vm.scratch import Scratch
 from msgport_vm.userland import Toolchain, default_cache, find_compiler
 
@@ -38,10 +38,6 @@ STDINT = "#include <machine/stdint.h>\n" + "".join(
 )
 _VERSION = re.compile(r"^#[ \t]*define[ \t]+__DragonFly_version[ \t]+(\d+)", re.MULTILINE)
 _OPTION_HEADER = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*[<"]((?:opt|use)_\w+\.h)[>"]', re.MULTILINE)
-
-
-KEPT = 4000
-"""Modules that stay in the cache, newest first: one is some 25 KB."""
 
 
 def osreldate_of(sysdir: Path) -> int:
@@ -69,7 +65,7 @@ class HostBuilder:
         self.sysdir = sysdir.resolve()
         self.toolchain = toolchain
         self._folder = folder
-        self._cache = cache
+        self._compiled = CompiledModules(cache)
         platform = self.sysdir / "platform" / "pc64" / "include"
         processor = self.sysdir / "cpu" / "x86_64" / "include"
         for needed in (self.sysdir / "sys" / "msgport.h", platform, processor):
@@ -97,13 +93,6 @@ class HostBuilder:
         (options / "stdint.h").write_text(STDINT)
         self._includes = [options, made / "platform", made / "cpu", self.sysdir]
         self._flags = [*FLAGS, *(flag for flag in IF_KNOWN if self._knows(flag))]
-        try:
-            cache.mkdir(parents=True, exist_ok=True)
-            # Another process may do the same: what is gone already is as well.
-            with contextlib.suppress(FileNotFoundError):
-                self._prune()
-        except OSError as error:
-            raise MachineError(f"cannot write in {cache}: {error}; MSGPORT_CACHE names another folder") from error
 
     def _knows(self, flag: str) -> bool:
         command = [self.toolchain.command, "-Werror", flag, "-fsyntax-only", "-x", "c", "/dev/null"]
@@ -130,30 +119,21 @@ class HostBuilder:
         command = [self.toolchain.command, *flags, *headers, file.name]
         text = _run([*command, "-E", "-P"], file)
         key = hashlib.sha256(repr((self.toolchain.version, flags, text)).encode()).hexdigest()[:32]
-        kept, module = self._cache / f"{key}.ko", file.with_suffix(".ko")
+        module = file.with_suffix(".ko")
         try:
-            self._make(command, file, kept, module)
+            if not self._compiled.copy(key, module):
+                self._make(command, file, module)
+                self._compiled.keep(key, module)
         except OSError as error:
             raise BuildError(f"{module} cannot be written: {error}") from error
         return module
 
-    def _make(self, command: list[str], file: Path, kept: Path, module: Path) -> None:
-        try:
-            shutil.copyfile(kept, module)
-            kept.touch()
-        except FileNotFoundError:
-            with tempfile.TemporaryDirectory(prefix="build-", dir=self._folder) as aside:
-                compiled, linked = Path(aside, f"{file.stem}.o"), Path(aside, f"{file.stem}.ko")
-                _run([*command, "-c", "-o", str(compiled)], file)
-                _run([shutil.which("ld") or "ld", "-r", "-d", "-o", str(linked), str(compiled)], file)
-                shutil.copyfile(linked, module)
-                # The folder and the cache are on one file system: the module appears there whole.
-                linked.replace(kept)
-
-    def _prune(self) -> None:
-        modules = sorted(self._cache.glob("*.ko"), key=lambda module: module.stat().st_mtime, reverse=True)
-        for module in modules[KEPT:]:
-            module.unlink(missing_ok=True)
+    def _make(self, command: list[str], file: Path, module: Path) -> None:
+        with tempfile.TemporaryDirectory(prefix="build-", dir=self._folder) as aside:
+            compiled, linked = Path(aside, f"{file.stem}.o"), Path(aside, f"{file.stem}.ko")
+            _run([*command, "-c", "-o", str(compiled)], file)
+            _run([shutil.which("ld") or "ld", "-r", "-d", "-o", str(linked), str(compiled)], file)
+            shutil.copyfile(linked, module)
 
 
 class HostBuilds:

@@ -23,6 +23,7 @@ from typing import IO
 
 import platformdirs
 
+from msgport_vm.compiled import CompiledModules
 from msgport_vm.dragonfly import FIRST_VERSIONS
 from msgport_vm.machine import BuildError, Event, EventKind, Facts, MachineError, UnloadRefusedError
 from msgport_vm.scratch import Scratch
@@ -102,10 +103,11 @@ def find_compiler(wanted: str | None = None) -> Toolchain:
 
 @dataclass(frozen=True)
 class Runtime:
-    """A built machine: its program, its sources' include folder, and the key under which it is cached."""
+    """A built machine: its program, its sources' include folder, its headers' digest, the key it is cached under."""
 
     program: Path
     include: Path
+    headers: str
     key: str
 
 
@@ -171,10 +173,10 @@ def build_program(
         digest.update(path.read_bytes())
     key = digest.hexdigest()[:16]
     place = cache / f"userland-{key}"
-    runtime = Runtime(place / name, sources / "include", key)
+    headers = b"".join(path.read_bytes() for path in files if path.suffix == ".h")
+    runtime = Runtime(place / name, sources / "include", hashlib.sha256(headers).hexdigest(), key)
     if runtime.program.exists():
         return runtime
-    headers = b"".join(path.read_bytes() for path in files if path.suffix == ".h")
     folders = ["-iquote", str(sources / "include"), "-iquote", str(sources / "kern")]
     try:
         (cache / "objects").mkdir(parents=True, exist_ok=True)
@@ -346,6 +348,7 @@ class UserlandMachine:
         self._cache = cache or default_cache()
         self._toolchain: Toolchain | None = None
         self._runtime: Runtime | None = None
+        self._compiled: CompiledModules | None = None
         self._process: _Process | None = None
         self._scratch: Scratch | None = None
         self.left_behind: tuple[str, ...] = ()
@@ -360,11 +363,12 @@ class UserlandMachine:
         """Close it."""
         self.close()
 
-    def _tools(self) -> tuple[Toolchain, Runtime]:
-        if self._toolchain is None or self._runtime is None:
+    def _tools(self) -> tuple[Toolchain, Runtime, CompiledModules]:
+        if self._toolchain is None or self._runtime is None or self._compiled is None:
             self._toolchain = find_compiler(self._wanted)
             self._runtime = build_runtime(self._sources, self._toolchain, self.sanitize, self._cache, self.era)
-        return self._toolchain, self._runtime
+            self._compiled = CompiledModules(self._cache / "modules")
+        return self._toolchain, self._runtime, self._compiled
 
     @property
     def _vmcore(self) -> Path:
@@ -374,7 +378,7 @@ class UserlandMachine:
 
     def boot(self) -> Facts:
         """Build the machine if need be and start it. Raises MachineError when it does not come up."""
-        toolchain, runtime = self._tools()
+        toolchain, runtime, _ = self._tools()
         self._start(runtime)
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         return Facts(
@@ -464,14 +468,26 @@ class UserlandMachine:
         return Event(EventKind.HUNG, f"nothing on the console for {timeout:g} s")
 
     def build(self, source: Path) -> Path:
-        """Compile ``source/NAME.c``, NAME being the folder's only C file, to ``source/NAME.ko``. Raises BuildError."""
-        toolchain, runtime = self._tools()
+        """Compile ``source/NAME.c``, NAME being the folder's only C file, to ``source/NAME.ko``. Raises BuildError.
+
+        What was compiled before, of the same text with the same headers, compiler and flags, is not compiled again.
+        """
+        toolchain, runtime, compiled = self._tools()
         candidates = sorted(source.glob("*.c"))
         if len(candidates) != 1:
             raise BuildError(f"{source} holds {len(candidates)} C files; a module is exactly one, beside its Makefile")
-        module = candidates[0].with_suffix(".ko")
-        flags = (*MODULE_FLAGS, *era_flags(self.era), *_sanitize_flags(self.sanitize), "-I", str(runtime.include))
-        _compile([toolchain.command, *flags, "-o", str(module), str(candidates[0])], None, str(candidates[0]))
+        file, module = candidates[0], candidates[0].with_suffix(".ko")
+        command = [toolchain.command, *MODULE_FLAGS, *era_flags(self.era), *_sanitize_flags(self.sanitize)]
+        shape = hashlib.sha256(repr((toolchain.version, command, runtime.headers)).encode() + file.read_bytes())
+        key = shape.hexdigest()[:32]
+        try:
+            if not compiled.copy(key, module):
+                # Beside the source: an assertion has the name that it is given by in its text.
+                include = ["-I", str(runtime.include)]
+                _compile([*command, *include, "-o", module.name, file.name], source, str(file))
+                compiled.keep(key, module)
+        except OSError as error:
+            raise BuildError(f"{module} cannot be written: {error}") from error
         return module
 
     def load(self, module: Path, tunables: Mapping[str, int], timeout: float) -> Iterator[Event]:

@@ -1,0 +1,48 @@
+"""Modules that were compiled before, kept by all that shapes them: most runs need no compiler."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from pathlib import Path
+
+from msgport_vm.machine import MachineError
+
+KEPT = 4000
+"""So many modules are kept, those used last; each takes some 50 KB."""
+
+
+class CompiledModules:
+    """A folder of compiled modules, each by its key. Several processes may use it at once."""
+
+    def __init__(self, folder: Path) -> None:
+        """Make the folder, and forget what was not used for long. Raises MachineError when it cannot be written."""
+        self._folder = folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            # Another process may do the same: what is gone already is as well.
+            with contextlib.suppress(FileNotFoundError):
+                self._prune()
+        except OSError as error:
+            raise MachineError(f"cannot write in {folder}: {error}; MSGPORT_CACHE names another folder") from error
+
+    def copy(self, key: str, module: Path) -> bool:
+        """Put the module of that key in place; False when it is not here. Raises OSError when it cannot be written."""
+        kept = self._folder / f"{key}.ko"
+        try:
+            shutil.copyfile(kept, module)
+            kept.touch()
+        except FileNotFoundError:
+            return False
+        return True
+
+    def keep(self, key: str, module: Path) -> None:
+        """Keep a module that was compiled; it appears here whole. Raises OSError when it cannot be written."""
+        with tempfile.TemporaryDirectory(prefix=".compiled-", dir=self._folder) as aside:
+            shutil.copyfile(module, Path(aside, module.name)).replace(self._folder / f"{key}.ko")
+
+    def _prune(self) -> None:
+        modules = sorted(self._folder.glob("*.ko"), key=lambda module: module.stat().st_mtime, reverse=True)
+        for module in modules[KEPT:]:
+            module.unlink(missing_ok=True)
