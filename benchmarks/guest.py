@@ -35,7 +35,7 @@ from msgport_vm.machine import EventKind
 from msgport_vm.qemu_accelerator import choose as choose_accelerator
 from msgport_vm.qemu_process import Program
 
-SCENARIO = "two-senders/P=spin"
+SCENARIO = "domsg-reply"
 PANIC = "double-send"
 COLD, WARM, RETURN = 1.1, 3.0, 1.0
 

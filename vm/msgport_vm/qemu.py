@@ -180,10 +180,12 @@ class QemuMachine:
             (self._folder / BOOT).write_bytes(image)
         switched_on = time.monotonic()
         self._start([])
+        # While it boots.
+        probe = self._compiled(SOURCE)
         patience, limit = self.options.boot_patience, self.options.boot_limit
         said = reach_shell(self.console, self._stopped, self._layout.environment, patience, limit)
         self._boot_seconds = time.monotonic() - switched_on
-        self._kernel = kernel = self._ask_kernel()
+        self._kernel = kernel = self._ask_kernel(probe)
         saving = time.monotonic()
         self._monitor.human(f"savevm {SNAPSHOT}")
         # It goes on from where it stands; its files are copied while nothing is written to them.
@@ -272,9 +274,8 @@ class QemuMachine:
                 return
         raise MachineError("its shell does not answer", console.screen)
 
-    def _ask_kernel(self) -> Kernel:
+    def _ask_kernel(self, probe: Path) -> Kernel:
         """Load the probe module. Raises MachineError when the guest cannot load modules."""
-        probe = self._compiled(SOURCE)
         events = list(self.load(probe, {}, COMMAND_TIMEOUT))
         said = "".join(event.text for event in events)
         kernel = read_probe(said)
