@@ -25,7 +25,7 @@ from msgport.manual.api import Era
 from msgport.manual.panics import ASSERTIONS
 from msgport.report.data import VariantResult, run_data
 from msgport.report.results import ResultsFolder
-from msgport.scenario.outcome import ANYTHING
+from msgport.scenario.outcome import ANY, ANYTHING
 from msgport.scenario.source import ScenarioError
 from msgport_vm.machine import BuildError, Facts, Machine, MachineError
 
@@ -292,5 +292,11 @@ def module_of(models: Models, limits: Limits, nonce: int, seed: int, era: Era) -
         seed=seed,
         iterations=limits.executions,
         milliseconds=round(limits.seconds * 1000),
+        enough=limits.enough if _countable(models) else 0,
         era=era,
     )
+
+
+def _countable(models: Models) -> bool:
+    """Tell whether a module can know that it has seen all that is allowed: it lives to count it, no value is open."""
+    return all(outcome.kind == "done" and ANY not in outcome.values for outcome in models.kernel.outcomes)

@@ -14,7 +14,7 @@ from pathlib import Path
 from msgport.check.models import Models
 from msgport.check.observed import Observed, gather
 from msgport.kmod.memory import FINISHED, read_steps
-from msgport.scenario.outcome import ANY, matches
+from msgport.scenario.outcome import matches
 from msgport.scenario.program import Variant
 from msgport.transcript import Load, Transcript, read
 from msgport_vm.machine import EventKind, Machine, MachineError, UnloadRefusedError
@@ -106,8 +106,6 @@ def execute(
             tunables["msgport.seed"] = (seed + number) % 2**31
             tunables["msgport.ms"] = max(1, round(left * 1000)) if limits.seconds else 0
             tunables["msgport.iterations"] = limits.executions - executed if limits.executions else 0
-        if limits.enough and _countable(models):
-            tunables["msgport.enough"] = limits.enough
         life = live(machine, module, models.variant, tunables, limits.silence, beat)
         execution.lives.append(life)
         executed += max(1, (life.load and life.load.iterations) or 0)
@@ -122,11 +120,6 @@ def execute(
 def int32(number: int) -> int:
     """The same 32 bits as a signed number: a kernel's environment holds signed ones."""
     return (number + 2**31) % 2**32 - 2**31
-
-
-def _countable(models: Models) -> bool:
-    """Tell whether a module can know that it has seen all that is allowed: it lives to count it, no value is open."""
-    return all(outcome.kind == "done" and ANY not in outcome.values for outcome in models.kernel.outcomes)
 
 
 def _goes_on(models: Models, lives: Sequence[Life]) -> bool:

@@ -59,14 +59,16 @@ def generate(
     seed: int,
     iterations: int,
     milliseconds: int,
+    enough: int = 0,
     era: Era = Era.E,
 ) -> Module:
     """Write the module that runs a variant.
 
     ``allowed`` are the outcomes that do not stop it, panics left out; None lets it count whatever happens. ``nonce``,
-    ``seed``, ``iterations`` and ``milliseconds`` (0: no limit) are what it uses when the kernel's environment does not
-    say otherwise at load; nonce and seed are 32 bits wide. Raises ValueError for what cannot be a module: a name that
-    is no identifier, names too long for a record, an allowed outcome of another variant.
+    ``seed``, ``iterations``, ``milliseconds`` (0: no limit) and ``enough`` (executions; 0: never) are what it uses when
+    the kernel's environment does not say otherwise at load; nonce and seed are 32 bits wide. Raises ValueError for
+    what cannot be a module: a name that is no identifier, names too long for a record, an allowed outcome of another
+    variant.
     """
     name = f"mp_{content_hash(variant)[:8]}_{nonce & 0xFFFFFFFF:08x}"
     view = _view(variant, allowed, era) | {
@@ -75,6 +77,7 @@ def generate(
         "seed": _c_int(seed),
         "iterations": iterations,
         "milliseconds": milliseconds,
+        "enough": enough,
     }
     template = f"{identifier(variant.module)}.c.j2" if variant.module else "module.c.j2"
     return Module(name, render(template, view), render("Makefile.j2", view))
