@@ -23,13 +23,16 @@
 #define LOOK	100000		/* TSC ticks to look for a change, then sleep */
 
 static struct thread *client_td, *server_td;
-static struct lwkt_port port;
-static struct lwkt_msg msg;
-static u_int turn, unfinished, over, gone;
-static u_int here[2];
-static u_int executions;
 static int ms = 250, bare, deadline;
-static u_int wrong;
+
+/* Apart from the code: an emulator translates a page that is written to anew. */
+static struct {
+	struct lwkt_port port;
+	struct lwkt_msg	msg;
+	u_int		turn, unfinished, over, gone;
+	u_int		here[2];
+	u_int		executions, wrong;
+} it __aligned(4096);
 
 static u_int
 draw(uint64_t *random)
@@ -79,8 +82,8 @@ meet(int cpu, u_int now, uint64_t *random)
 {
 	uint64_t patience = draw(random) % LOOK, start = rdtsc();
 
-	atomic_store_rel_int(&here[cpu], now);
-	while (atomic_load_acq_int(&here[!cpu]) != now &&
+	atomic_store_rel_int(&it.here[cpu], now);
+	while (atomic_load_acq_int(&it.here[!cpu]) != now &&
 	    rdtsc() - start < patience)
 		cpu_pause();
 }
@@ -116,26 +119,26 @@ drain_ipis(void)
 static void
 begin(void)
 {
-	bzero(&port, sizeof(port));
-	bzero(&msg, sizeof(msg));
-	lwkt_initport_thread(&port, server_td);
-	lwkt_initmsg(&msg, &client_td->td_msgport, 0);
-	atomic_store_rel_int(&unfinished, 2);
-	atomic_add_int(&turn, 1);
-	wakeup(&turn);
+	bzero(&it.port, sizeof(it.port));
+	bzero(&it.msg, sizeof(it.msg));
+	lwkt_initport_thread(&it.port, server_td);
+	lwkt_initmsg(&it.msg, &client_td->td_msgport, 0);
+	atomic_store_rel_int(&it.unfinished, 2);
+	atomic_add_int(&it.turn, 1);
+	wakeup(&it.turn);
 }
 
 static void
 finish(void)
 {
-	if (atomic_fetchadd_int(&unfinished, -1) != 1)
+	if (atomic_fetchadd_int(&it.unfinished, -1) != 1)
 		return;
 	drain_ipis();
-	++executions;
+	++it.executions;
 	if (ticks - deadline >= 0) {
-		atomic_store_rel_int(&over, 1);
-		atomic_add_int(&turn, 1);
-		wakeup(&turn);
+		atomic_store_rel_int(&it.over, 1);
+		atomic_add_int(&it.turn, 1);
+		wakeup(&it.turn);
 	} else {
 		begin();
 	}
@@ -145,8 +148,8 @@ static void
 leave(void)
 {
 	lwkt_hold(curthread);
-	atomic_add_int(&gone, 1);
-	wakeup(&gone);
+	atomic_add_int(&it.gone, 1);
+	wakeup(&it.gone);
 	lwkt_exit();
 }
 
@@ -157,24 +160,24 @@ client(void *arg __unused)
 	u_int seen = 0;
 
 	while (bare) {
-		if (lwkt_domsg(&port, &msg, 0) != 5)
-			++wrong;
-		++executions;
+		if (lwkt_domsg(&it.port, &it.msg, 0) != 5)
+			++it.wrong;
+		++it.executions;
 		if (ticks - deadline >= 0) {
-			atomic_store_rel_int(&over, 1);
-			lwkt_domsg(&port, &msg, 0);
+			atomic_store_rel_int(&it.over, 1);
+			lwkt_domsg(&it.port, &it.msg, 0);
 			leave();
 		}
 	}
 	for (;;) {
-		wait_change(&turn, seen);
-		seen = atomic_load_acq_int(&turn);
-		if (atomic_load_acq_int(&over))
+		wait_change(&it.turn, seen);
+		seen = atomic_load_acq_int(&it.turn);
+		if (atomic_load_acq_int(&it.over))
 			leave();
 		meet(0, seen, &random);
 		moment(&random);
-		if (lwkt_domsg(&port, &msg, 0) != 5)
-			++wrong;
+		if (lwkt_domsg(&it.port, &it.msg, 0) != 5)
+			++it.wrong;
 		finish();
 	}
 }
@@ -187,21 +190,21 @@ server(void *arg __unused)
 	u_int seen = 0;
 
 	while (bare) {
-		got = lwkt_waitport(&port, 0);
+		got = lwkt_waitport(&it.port, 0);
 		/* Set before the last message is sent. */
-		seen = atomic_load_acq_int(&over);
+		seen = atomic_load_acq_int(&it.over);
 		lwkt_replymsg(got, 5);
 		if (seen)
 			leave();
 	}
 	for (;;) {
-		wait_change(&turn, seen);
-		seen = atomic_load_acq_int(&turn);
-		if (atomic_load_acq_int(&over))
+		wait_change(&it.turn, seen);
+		seen = atomic_load_acq_int(&it.turn);
+		if (atomic_load_acq_int(&it.over))
 			leave();
 		meet(1, seen, &random);
 		moment(&random);
-		got = lwkt_waitport(&port, 0);
+		got = lwkt_waitport(&it.port, 0);
 		moment(&random);
 		lwkt_replymsg(got, 5);
 		finish();
@@ -214,7 +217,7 @@ reap(struct thread *td)
 	const char *where;
 
 	while ((where = td->td_wmesg) == NULL || strcmp(where, "tdreap") != 0)
-		tsleep(&gone, 0, "hwreap", 1);
+		tsleep(&it.gone, 0, "hwreap", 1);
 	lwkt_rele(td);
 }
 
@@ -234,13 +237,14 @@ event(module_t mod __unused, int type, void *arg __unused)
 	begin();
 	lwkt_schedule(server_td);
 	lwkt_schedule(client_td);
-	while (atomic_load_acq_int(&gone) != 2)
-		tsleep(&gone, 0, "hwload", 2);
+	while (atomic_load_acq_int(&it.gone) != 2)
+		tsleep(&it.gone, 0, "hwload", 2);
 	nanouptime(&end);
 	reap(client_td);
 	reap(server_td);
-	kprintf("handwritten: %u executions, %u wrong, %ld ns.\n", executions,
-	    wrong, (end.tv_sec - start.tv_sec) * 1000000000L +
+	kprintf("handwritten: %u executions, %u wrong, %ld ns.\n",
+	    it.executions,
+	    it.wrong, (end.tv_sec - start.tv_sec) * 1000000000L +
 	    (end.tv_nsec - start.tv_nsec));
 	return (0);
 }
