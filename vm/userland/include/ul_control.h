@@ -26,6 +26,7 @@ void		 ul_host_fiber_home(void) __attribute__((noreturn));
 /* Which segments a lock keeps apart, whatever they touch. */
 struct ul_region {
 	int		cpu;		/* where the segment ran */
+	int		also;		/* another CPU whose turn it needed, or -1 */
 	int		ipi;		/* it is a FIFO's, not a thread's */
 	int		first;		/* the process did not have its CPU before */
 	int		holds;		/* it has it still: nobody else's turn */

@@ -260,8 +260,6 @@ arrive(void *arg)
 {
 	thread_t td = arg;
 
-	/* Until here it was on its old CPU to all that looked for it. */
-	td->td_gd = mycpu;
 	td->td_flags &= ~TDF_MIGRATING;
 	ul_enqueue(td);
 }
@@ -279,6 +277,11 @@ lwkt_setcpu_self(globaldata_t rgd)
 	KKASSERT(gd->gd_intr_nesting_level == 0 && gd->gd_spinlocks == 0);
 	dequeue(td);
 	td->td_flags = (td->td_flags & ~TDF_RUNNING) | TDF_MIGRATING;
+	/*
+	 * The kernel does this on arrival, when the old CPU may be at the port
+	 * in the belief that its owner is there.  Done here nobody can be.
+	 */
+	td->td_gd = rgd;
 	/* What is sent, and what strikes meanwhile, is still this CPU's. */
 	ul_curthread = gd->gd_curthread = &gd->gd_idlethread;
 	lwkt_send_ipiq(rgd, arrive, td);

@@ -206,13 +206,19 @@ overlap(const uint64_t *a, const uint64_t *b)
 	return (0);
 }
 
+static int
+meet(const struct ul_region *r, const struct ul_region *s)
+{
+	return (r->cpu == s->cpu || r->also == s->cpu || s->also == r->cpu);
+}
+
 /* One keeps the other out for a while, whichever comes first. */
 static int
 exclude(const struct mark *a, const struct mark *b)
 {
 	const struct ul_region *r = &a->region, *s = &b->region;
 
-	if (r->cpu != s->cpu || (!r->first && !r->ipi && !s->ipi))
+	if (!meet(r, s) || (!r->first && !r->ipi && !s->ipi))
 		return (0);
 	if (r->ipi != s->ipi) {
 		if (r->ipi) {
@@ -284,7 +290,7 @@ amid(const struct mark *at, const struct mark *e)
 {
 	const struct ul_region *r = &at->region, *s = &e->region;
 
-	if (r->cpu != s->cpu)
+	if (!meet(r, s))
 		return (0);
 	if (r->ipi || !s->ipi)
 		return (!r->first);
@@ -386,7 +392,7 @@ look_at_waiting(void)
 			continue;
 		memset(e, 0, sizeof(*e));
 		e->mark.process = thread;
-		e->mark.region.cpu = -1;
+		e->mark.region.cpu = e->mark.region.also = -2;
 		mark(e->mark.acquired, (uintptr_t)lock);
 		look_at(nevents);
 	}

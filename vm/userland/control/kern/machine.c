@@ -119,6 +119,8 @@ fifo_between(int source, int target)
 	    (target > source));
 }
 
+static void arrive(void *);
+
 /*
  * Who can go on.
  */
@@ -136,6 +138,20 @@ thread_can(struct column *column)
 }
 
 static int
+takes_ipis(struct cpu *cpu)
+{
+	return (cpu->delivering < 0 &&
+	    (cpu->holder == NULL || cpu->holder->td_critcount == 0));
+}
+
+/* What comes next is a thread. */
+static int
+arrives(struct fifo *fifo)
+{
+	return (fifo->slot[fifo->out % FIFO_ROOM].func.one == arrive);
+}
+
+static int
 fifo_can(int process)
 {
 	struct fifo *fifo = fifo_of(process);
@@ -144,8 +160,14 @@ fifo_can(int process)
 	if (cpu->delivering >= 0)
 		return (cpu->delivering == process &&
 		    (cpu->context.lock == NULL || *cpu->context.lock == 0));
-	return (fifo->in != fifo->out &&
-	    (cpu->holder == NULL || cpu->holder->td_critcount == 0));
+	if (fifo->in == fifo->out || !takes_ipis(cpu))
+		return (0);
+	/*
+	 * A thread does not arrive while its old CPU is at its port in the
+	 * belief that it is there.  A kernel has nothing against that, but what
+	 * comes of it is known: a queue that two CPUs change at once.
+	 */
+	return (!arrives(fifo) || takes_ipis(&cpus[fifo->source]));
 }
 
 static unsigned long long
@@ -171,6 +193,7 @@ dispatch(int process)
 	thread_t td;
 
 	running = process;
+	region.also = -1;
 	if (process < scenario->threads) {
 		td = &columns[process].td;
 		cpu = cpu_of(td);
@@ -185,8 +208,11 @@ dispatch(int process)
 		region.ipi = 1;
 		region.first = cpu->delivering < 0;
 		region.masked = 0;
-		if (region.first)
+		if (region.first) {
 			ul_host_delivers();
+			if (arrives(fifo_of(process)))
+				region.also = fifo_of(process)->source;
+		}
 		cpu->delivering = process;
 	}
 	region.cpu = (int)(cpu - cpus);
