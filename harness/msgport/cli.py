@@ -28,7 +28,6 @@ from msgport.scenario.source import ScenarioError
 from msgport.selection import SelectionError, choose
 from msgport.selftest import command as selftest_command
 from msgport.targets import ENOUGH, GUEST_SECONDS, TargetError, add_options, chosen, positive, ran_on
-from msgport_vm.machine import UnusableFileError
 
 if TYPE_CHECKING:
     from msgport.report.data import VariantResult
@@ -57,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         status: int = options.command(options)
         sys.stdout.flush()
-    except (ScenarioError, SelectionError, TargetError, UnusableFileError, UsageError, ScheduleError) as error:
+    except (ScenarioError, SelectionError, TargetError, UsageError, ScheduleError) as error:
         return _fail(str(error), USAGE)
     except BrokenPipeError:
         # Whoever read our output went away (`| head`): nobody is left to tell.
@@ -67,7 +66,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail("interrupted", INCONCLUSIVE)
     except ModuleNotFoundError as missing:
         return _fail(f"this needs the Python package {missing.name}: pip install 'msgport[vm]'", INCONCLUSIVE)
-    except Exception:
+    except Exception as error:
+        # What only a run needs is not imported for the other commands.
+        from msgport_vm.machine import UnusableFileError
+
+        if isinstance(error, UnusableFileError):
+            return _fail(str(error), USAGE)
         # Python's own status for this is 1, which would say that a kernel violates.
         traceback.print_exc()
         return _fail("this is a fault of msgport itself; nothing was judged", INCONCLUSIVE)
