@@ -40,6 +40,13 @@ def test_a_lost_wakeup_violates_as_a_deadlock(tmp_path: Path, capsys: pytest.Cap
     assert "sendmsg P a" in out.partition("trace of that execution")[2]
 
 
+def test_a_call_that_ought_not_to_sleep_and_does_is_a_deadlock(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = judged(tmp_path, "getport-sleeps", "getport-polls/P=thread", capsys)
+    assert re.search(r"T1\.(1|2) asleep in r[01] = getport P", out)
+
+
 def test_done_without_reply_violates(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = judged(tmp_path, "queued-reply-forgets-reply", "async-reply/place=same-cpu", capsys)
     assert "DONE+REPLY" in out and "flags a -> DONE" in out

@@ -25,7 +25,7 @@ from msgport.kmod.names import (
     string,
 )
 from msgport.kmod.rows import Layout, is_wild, longest_ending, longest_text
-from msgport.kmod.statements import MAY_SLEEP, SHOWN, HandlerFunction, Writer, flags, write_handler
+from msgport.kmod.statements import SHOWN, HandlerFunction, Writer, flags, write_handler
 from msgport.manual.api import Era
 from msgport.scenario.canonical import canonical, content_hash, written
 from msgport.scenario.outcome import Outcome
@@ -236,7 +236,6 @@ def _thread_view(variant: Variant, thread: Thread, writer: Writer, layout: Layou
             register_variable(s.register) for s in thread.body if s.register and STATEMENTS[s.op].result == "message"
         ],
         "uses_x": any("x->" in line or "(x," in line for s in statements for line in s["lines"]),
-        "sleeps": "".join("s" if s.op in MAY_SLEEP else "-" for s in thread.body),
         "results": "".join(number_of[STATEMENTS[s.op].result] for s in thread.body),
         "shared": moves or sum(other.cpu == thread.cpu for other in variant.threads) > 1,
     }

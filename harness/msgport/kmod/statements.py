@@ -51,9 +51,6 @@ CALLS: dict[str, str] = {
 """C for statements that are one call, the same in every era. A ``;`` marks those without a result; ``members`` reaches
 into what the first argument points to."""
 
-MAY_SLEEP = frozenset({"domsg", "waitmsg", "waitport", "kept", "enter"})
-"""Statements in which a thread can sleep; asleep anywhere else it is no deadlock."""
-
 OWNS_AFTERWARDS = frozenset({"domsg", "waitmsg", "flags", "error"})
 """Statements after which their message is the thread's own, so that the trace may read its flags."""
 
