@@ -55,6 +55,32 @@ def test_records_lost_before_a_panic_are_named_all_the_same() -> None:
     assert load.problems == ("lost 1 record of 3 or more: 1",)
 
 
+TORN = "SECONDARY PANIC ON CPU panic: 1 THREAD port 0xff msg 0xfe ca0nnot be waited onxfffff8006b7e5b80\r\n\r\n"
+TRACE = (
+    "cpuid = 0\r\nTrace beginning at frame 0xfffff8005b7bea50\r\n"
+    "lwkt_panic_waitmsg() at lwkt_panic_waitmsg+0x19 0xffffffff803de489 \r\n"
+    'mpt_main() at mpt_main+0x84 0xffffffff81e00cd8 \r\nDebugger("panic")\r\ndb> '
+)
+
+
+def test_two_panics_that_tear_each_other_apart_are_told_by_the_trace() -> None:
+    panic = load_with(TORN + TRACE).panic
+    assert panic
+    assert (panic.name, panic.cpu) == ("waitmsg-illegal", 0)
+
+
+def test_two_panics_that_tear_each_other_apart_say_nothing_without_a_trace_that_tells() -> None:
+    panic = load_with(TORN + TRACE.replace("lwkt_panic_waitmsg", "lwkt_domsg")).panic
+    assert panic
+    assert panic.name is None
+
+
+def test_a_panic_whose_text_was_lost_is_told_by_the_trace() -> None:
+    panic = load_with(TRACE).panic
+    assert panic
+    assert (panic.name, panic.text) == ("waitmsg-illegal", "a panic whose text was lost")
+
+
 def test_a_wrapped_panic_text_is_joined() -> None:
     panic = load_with(f"panic: lwkt_getport() ill\r\negal on port 0xff\r\n{AFTER}").panic
     assert panic

@@ -13,22 +13,62 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class PanicClass:
-    """One way to panic: its stable name, the text that announces it, whether only INVARIANTS kernels have it."""
+    """One way to panic: its stable name, the text that announces it, whether only INVARIANTS kernels have it.
+
+    ``function`` is the kernel's that panics so and in no other way: its name in a stack trace tells the class, too.
+    """
 
     name: str
     text: str
     assertion: bool
     about: str
+    function: str = ""
 
 
 PANICS: tuple[PanicClass, ...] = (
     # The special ports: these stay without INVARIANTS.
-    PanicClass("getport-illegal", r"lwkt_getport\(\) illegal on port", False, "getport on a port that has no queue"),
-    PanicClass("putport-illegal", r"lwkt_begin/do/sendmsg\(\) illegal on port", False, "a put to a reply-only port"),
-    PanicClass("waitmsg-illegal", r"port \S+ msg \S+ cannot be waited on", False, "waitmsg via a special reply port"),
-    PanicClass("waitport-illegal", r"port \S+ cannot be waited on", False, "waitport on a port that has no queue"),
-    PanicClass("replymsg-illegal", r"lwkt_replymsg\(\) is illegal on port", False, "reply to a put-only or panic port"),
-    PanicClass("dropmsg-illegal", r"lwkt_dropmsg\(\) is illegal on port", False, "drop on a port that cannot drop"),
+    PanicClass(
+        "getport-illegal",
+        r"lwkt_getport\(\) illegal on port",
+        False,
+        "getport on a port that has no queue",
+        "lwkt_panic_getport",
+    ),
+    PanicClass(
+        "putport-illegal",
+        r"lwkt_begin/do/sendmsg\(\) illegal on port",
+        False,
+        "a put to a reply-only port",
+        "lwkt_panic_putport",
+    ),
+    PanicClass(
+        "waitmsg-illegal",
+        r"port \S+ msg \S+ cannot be waited on",
+        False,
+        "waitmsg via a special reply port",
+        "lwkt_panic_waitmsg",
+    ),
+    PanicClass(
+        "waitport-illegal",
+        r"port \S+ cannot be waited on",
+        False,
+        "waitport on a port that has no queue",
+        "lwkt_panic_waitport",
+    ),
+    PanicClass(
+        "replymsg-illegal",
+        r"lwkt_replymsg\(\) is illegal on port",
+        False,
+        "reply to a put-only or panic port",
+        "lwkt_panic_replyport",
+    ),
+    PanicClass(
+        "dropmsg-illegal",
+        r"lwkt_dropmsg\(\) is illegal on port",
+        False,
+        "drop on a port that cannot drop",
+        "lwkt_panic_dropmsg",
+    ),
     # Assertions. Their function and expression tell them apart.
     PanicClass(
         "send-not-idle",
@@ -65,3 +105,8 @@ def classify(text: str) -> str:
     """Name the panic that ``text`` (what follows ``panic: ``, possibly over several lines) announces."""
     folded = " ".join(text.split())
     return next((panic.name for panic in PANICS if re.search(panic.text, folded)), OTHER)
+
+
+def classify_function(function: str) -> str | None:
+    """Name the panic that a function in a stack trace tells; None when it tells none, or more than one."""
+    return next((panic.name for panic in PANICS if panic.function and panic.function == function), None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from msgport.manual.panics import OTHER, classify
+from msgport.manual.panics import OTHER, classify, classify_function
 
 _PANIC = re.compile(r"panic: (.*)")
 _WORD = re.compile(r"\w")
@@ -15,6 +15,7 @@ _DEATH = re.compile(
 _TRAP = re.compile(r"Fatal (?:trap \d+|double fault)\b.*|DOUBLE FAULT - KERNEL STACK GUARD HIT!")
 _SECONDARY = re.compile(r"SECONDARY PANIC ON CPU.*")
 _SPINLOCKS = re.compile(r"panic with (\d+) spinlocks held")
+_FRAME = re.compile(r"^(\w+)\(\) at \1\+", re.M)
 _AFTERWARDS = re.compile(r"^(?:cpuid = |Trace beginning at|Debugger\(|CPU\d+ stopping|Stopped at|Uptime:|db> )")
 _CPU = re.compile(r"^cpuid = (\d+)$", re.M)
 _CUT = re.compile(r"cpuid = \d+")
@@ -32,10 +33,10 @@ CONTINUED = 3
 class Panic:
     """How a machine died.
 
-    ``name`` is a class from ``manual.panics``, or None when the text cannot be read or announces a trap: then nothing
-    follows from it about the message ports. ``text`` is what the kernel said; ``secondary`` what other CPUs said after
-    it; ``spinlocks`` how many were held; ``at`` where in the plain text it stands; ``cpu`` which CPU panicked, None
-    when that line is torn.
+    ``name`` is a class from ``manual.panics``, or None when neither the text nor the stack trace tells it, or the text
+    announces a trap: then nothing follows from it about the message ports. ``text`` is what the kernel said;
+    ``secondary`` what other CPUs said after it; ``spinlocks`` how many were held; ``at`` where in the plain text it
+    stands; ``cpu`` which CPU panicked, None when that line is torn.
     """
 
     name: str | None
@@ -64,8 +65,11 @@ def find(text: str, start: int, end: int) -> Panic | None:
     elif panic:
         name, said = _read(part[panic.start() :])
         secondary += [match[0] for match in announced[1:]]
+        if name in (None, OTHER) and secondary:
+            # Another CPU panicked at the same moment, and their words stand in each other.
+            name = _traced(part[first:])
     else:
-        said = "a panic whose text was lost"
+        name, said = _traced(part[first:]), "a panic whose text was lost"
     cpu = _CPU.search(part, first)
     return Panic(
         name,
@@ -75,6 +79,12 @@ def find(text: str, start: int, end: int) -> Panic | None:
         start + first,
         int(cpu[1]) if cpu else None,
     )
+
+
+def _traced(text: str) -> str | None:
+    """The class that the stack trace of a panic tells."""
+    functions = (classify_function(match[1]) for match in _FRAME.finditer(text))
+    return next((name for name in functions if name is not None), None)
 
 
 def _announces(match: re.Match[str]) -> bool:
