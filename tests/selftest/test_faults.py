@@ -6,10 +6,11 @@ import shutil
 import subprocess
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from msgport.selftest.faults import Edit, Fault, FaultError, Kind, altered_files, catalogue, chosen, sources
+from msgport.selftest.faults import Edit, Fault, FaultError, Kind, _fault, altered_files, catalogue, chosen, sources
 from msgport_vm.userland import KERNEL_FLAGS, WARNINGS, find_compiler
 
 FAULTS = catalogue()
@@ -19,6 +20,7 @@ def test_there_are_enough_of_each_kind() -> None:
     counts = Counter(fault.effect or fault.kind for fault in FAULTS)
     assert counts[Kind.IMPLEMENTATION] >= 50
     assert counts["narrowing"] >= 8 and counts["widening"] >= 8
+    assert sum(fault.schedule is not None for fault in FAULTS) >= 8
 
 
 def test_no_two_change_the_same() -> None:
@@ -59,6 +61,20 @@ def test_a_text_that_does_not_occur_once_is_an_error_that_names_the_fault() -> N
 def test_a_file_that_is_gone_is_an_error_that_names_the_fault() -> None:
     with pytest.raises(FaultError, match=r"fault lost: .*nowhere\.c"):
         altered_files(Fault("lost", Kind.IMPLEMENTATION, "", (), (Edit("kern/nowhere.c", "a", "b"),)))
+
+
+@pytest.mark.parametrize(
+    ("schedule", "message"),
+    [
+        ({"mode": "chance", "schedules": 9}, "'chance' is not a valid Mode"),
+        ({"mode": "pct"}, "'schedules'"),
+        ({"mode": "pct", "schedules": 9, "width": 2}, "'width'"),
+    ],
+)
+def test_a_schedule_that_is_none_is_an_error_that_names_the_fault(schedule: dict[str, Any], message: str) -> None:
+    entry = {"name": "odd", "about": "", "claims": ["domsg.waits"], "edit": [], "schedule": schedule}
+    with pytest.raises(FaultError, match=f"fault odd: .*{message}"):
+        _fault(Kind.IMPLEMENTATION, entry)
 
 
 def test_a_name_that_is_no_fault_gets_a_hint() -> None:

@@ -14,6 +14,7 @@ import pytest
 from msgport.check.models import consult
 from msgport.cli import main
 from msgport.execution import Limits
+from msgport.plan import Grain, Mode, Plan
 from msgport.scenario.outcome import Outcome
 from msgport.selection import choose
 from msgport.selftest.faults import Edit, Fault, Kind
@@ -23,7 +24,7 @@ from msgport.selftest.trials import by_claims, try_all
 from msgport.selftest.unchanged import Order, Proven, Unchanged, UncleanError
 
 MSGPORT = "kern/lwkt_msgport.c"
-DOMSG = "	error = port->mp_putport(port, msg);\n	if (error == EASYNC)"
+DOMSG = "	error = begin(port, msg, port->mp_putport);\n	if (error == EASYNC)"
 CATALOGUE = [consult(variant) for variant in choose(["domsg-reply", "fifo-one-sender/P=spin"], None)]
 
 
@@ -88,6 +89,40 @@ def test_nothing_counts_when_the_unchanged_machine_is_not_clean(tmp_path: Path) 
         list(try_all([fault(Kind.IMPLEMENTATION, MSGPORT, DOMSG, DOMSG + " ")], unchanged, order, jobs=1))
 
 
+PUT = "	spin_lock(&port->mpu_spin);\n	append(port, msg);\n	sleepers = take_mark(port);\n"
+MARK_BEFORE_LOCK = "	sleepers = take_mark(port);\n	spin_lock(&port->mpu_spin);\n	append(port, msg);\n"
+SCHEDULED = Plan(Mode.RANDOM, Grain.ACCESS, schedules=500)
+
+
+def test_a_fault_of_atomicity_is_killed_by_chosen_schedules_each_time_by_the_same(tmp_path: Path) -> None:
+    seeded = replace(fault(Kind.IMPLEMENTATION, MSGPORT, PUT, MARK_BEFORE_LOCK), schedule=SCHEDULED)
+    first, again = tried(tmp_path, seeded, replace(seeded, name="again"))
+    assert first.kill is not None and first.kill == again.kill
+    assert first.kill.variant == "fifo-one-sender/P=spin" and first.kill.sign is Sign.VIOLATES
+    assert "deadlock@T1" in first.kill.detail and "schedule: T" in first.kill.detail
+    assert 0 < first.kill.executions <= first.kill.clean == 500
+
+
+def test_what_changes_nothing_survives_all_chosen_schedules(tmp_path: Path) -> None:
+    same = fault(Kind.IMPLEMENTATION, MSGPORT, DOMSG, DOMSG.replace("EASYNC", "(EASYNC)"))
+    (trial,) = tried(tmp_path, replace(same, schedule=SCHEDULED))
+    assert (trial.end, trial.variants, trial.executions) == (End.SURVIVED, 2, 1000)
+    assert "2 variants and 1,000 schedules" in "\n".join(str(part) for part in as_text([trial], [], 1.0))
+
+
+def test_no_chosen_schedule_counts_that_the_unchanged_machine_fails_too(tmp_path: Path) -> None:
+    right = CATALOGUE[0].kernel
+    never = [Outcome("deadlock@T0.1", outcome.values) for outcome in right.outcomes]
+    wrong = replace(CATALOGUE[0], kernel=replace(right, outcomes=frozenset(never)))
+    order = Order(Limits(3.0, 50), 1, tmp_path)
+    same = replace(fault(Kind.IMPLEMENTATION, MSGPORT, DOMSG, DOMSG + " "), schedule=SCHEDULED)
+    with (
+        Unchanged([wrong], order, lambda _: None) as unchanged,
+        pytest.raises(UncleanError, match="unchanged message ports, domsg-reply: violates"),
+    ):
+        list(try_all([same], unchanged, order, jobs=1))
+
+
 def test_each_variant_is_proven_once_for_all_faults(tmp_path: Path) -> None:
     proven: list[Proven] = []
     order = Order(Limits(3.0, 50), 1, tmp_path)
@@ -100,7 +135,12 @@ def test_the_command_kills_a_fault_of_each_sort_and_leaves_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MSGPORT_CACHE", str(tmp_path))
-    names = ["replymsg-stores-no-error", "domsg-loses-the-error", "priority-left-open", "forwardmsg-returns-nothing"]
+    names = [
+        "replymsg-stores-no-error",
+        "drop-looks-before-the-lock",
+        "priority-left-open",
+        "forwardmsg-returns-nothing",
+    ]
     assert main(["selftest", *names, "--format", "json"]) == 0
     data = json.loads(capsys.readouterr().out)
     jsonschema.validate(data, json.loads(files("msgport.selftest").joinpath("selftest.schema.json").read_text()))

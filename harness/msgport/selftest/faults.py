@@ -17,6 +17,7 @@ from typing import Any
 
 import msgport
 from msgport.manual.claims import CLAIMS
+from msgport.plan import Grain, Mode, Plan
 from msgport_vm.userland import default_sources
 
 
@@ -48,6 +49,7 @@ class Fault:
     """One bug on purpose. ``claims`` are statements of the manual that cannot hold with it.
 
     ``effect`` of a model fault: ``narrowing`` when it forbids what is right, ``widening`` when it allows what is wrong.
+    ``schedule`` of an implementation fault says which schedules show it; None when the machine is to run freely.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Fault:
     claims: tuple[str, ...]
     edits: tuple[Edit, ...]
     effect: str = ""
+    schedule: Plan | None = None
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -98,15 +101,23 @@ def _fault(kind: Kind, entry: dict[str, Any]) -> Fault:
             tuple(entry["claims"]),
             tuple(Edit(**edit) for edit in entry["edit"]),
             entry.get("effect", ""),
+            _plan(**entry["schedule"]) if "schedule" in entry else None,
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise FaultError(f"{kind}.toml: fault {entry.get('name', '?')}: {error}") from error
     unknown = [claim for claim in fault.claims if claim not in CLAIMS]
     if unknown or not fault.claims:
         raise FaultError(f"fault {fault.name}: no such claim: {', '.join(unknown) or 'none is named'}")
+    if fault.schedule and kind is Kind.MODEL:
+        raise FaultError(f"fault {fault.name}: a model follows no schedule")
     if fault.effect not in (("narrowing", "widening") if kind is Kind.MODEL else ("",)):
         raise FaultError(f"fault {fault.name}: effect {fault.effect!r}")
     return fault
+
+
+def _plan(mode: str, schedules: int, grain: str = Grain.ACCESS, depth: int = 3) -> Plan:
+    """The schedules of a fault, always of the same seed."""
+    return Plan(Mode(mode), Grain(grain), schedules, depth=depth)
 
 
 def chosen(names: Sequence[str], kind: str | None) -> tuple[Fault, ...]:

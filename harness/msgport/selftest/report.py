@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from msgport.check.verdict import Kind as Verdict
+from msgport.plan import Mode, Plan
 from msgport.selftest.faults import Kind
 from msgport.selftest.trial import End, Trial
 from msgport.selftest.unchanged import Proven
@@ -45,7 +46,7 @@ def as_text(trials: Sequence[Trial], proven: Sequence[Proven], seconds: float) -
         table.add_row(
             trial.fault.name,
             kill.variant if kill else Text(str(trial.end), style=_STYLES[trial.end]),
-            (f"{kill.executions:,}" if kill.executions else str(kill.sign)) if kill else f"{trial.executions:,}",
+            _count(trial),
             f"{trial.seconds:.1f}",
         )
     yield table
@@ -57,7 +58,8 @@ def as_text(trials: Sequence[Trial], proven: Sequence[Proven], seconds: float) -
             if trial.error:
                 yield Text("\n".join(f"  {line}" for line in trial.error.splitlines()))
             else:
-                yield Text(f"  {trial.variants} variants and {trial.executions:,} executions did not show it.")
+                what = "schedules" if trial.fault.schedule else "executions"
+                yield Text(f"  {trial.variants} variants and {trial.executions:,} {what} did not show it.")
             for each in trial.inconclusive:
                 yield Text(f"  inconclusive: {each.variant}: {each.detail.partition(chr(10))[0]}")
     yield Text("")
@@ -69,9 +71,18 @@ def as_text(trials: Sequence[Trial], proven: Sequence[Proven], seconds: float) -
                 text.append(", " if place else "").append(part, style)
             yield text
     executions = sum(each.verdict.executions for each in proven)
-    yield Text(
-        f"The unchanged message ports are clean in {len(proven)} variants, {executions:,} executions. {seconds:.0f} s."
-    )
+    schedules = sum(trial.kill.clean for trial in trials if trial.kill)
+    clean = [f"{len(proven)} variants, {executions:,} executions"] if proven or not schedules else []
+    clean += [f"{schedules:,} chosen schedules"] if schedules else []
+    yield Text(f"The unchanged message ports are clean in {' and in '.join(clean)}. {seconds:.0f} s.")
+
+
+def _count(trial: Trial) -> str:
+    """In how many executions a fault was caught, or was not."""
+    count = trial.kill.executions if trial.kill else trial.executions
+    if trial.kill and not count:
+        return str(trial.kill.sign)
+    return f"{count:,} schedules" if trial.fault.schedule else f"{count:,}"
 
 
 def as_json(
@@ -103,14 +114,33 @@ def _trial(trial: Trial) -> dict[str, Any]:
         "effect": fault.effect or None,
         "about": fault.about,
         "claims": list(fault.claims),
+        "schedule": _schedule(fault.schedule),
         "end": str(trial.end),
         "kill": kill
-        and {"variant": kill.variant, "sign": str(kill.sign), "executions": kill.executions, "detail": kill.detail},
+        and {
+            "variant": kill.variant,
+            "sign": str(kill.sign),
+            "executions": kill.executions,
+            "clean": kill.clean if fault.schedule else None,
+            "detail": kill.detail,
+        },
         "variants": trial.variants,
         "executions": trial.executions,
         "seconds": round(trial.seconds, 3),
         "inconclusive": [{"variant": each.variant, "detail": each.detail} for each in trial.inconclusive],
         "error": trial.error or None,
+    }
+
+
+def _schedule(plan: Plan | None) -> dict[str, Any] | None:
+    if plan is None:
+        return None
+    return {
+        "mode": str(plan.mode),
+        "grain": str(plan.grain),
+        "schedules": plan.limit,
+        "seed": plan.seed,
+        "depth": plan.depth if plan.mode is Mode.PCT else None,
     }
 
 

@@ -40,12 +40,17 @@ KILLS = frozenset({Sign.VIOLATES, Sign.EXPECTATION, Sign.UNDECLARED})
 
 @dataclass(frozen=True)
 class Finding:
-    """What one variant showed of a fault, in how many executions (none when it was seen before any)."""
+    """What one variant showed of a fault, in how many executions (none when it was seen before any).
+
+    ``clean``: where each execution follows a chosen schedule, how many of the same choice the unchanged message ports
+    conformed to.
+    """
 
     variant: str
     sign: Sign
     executions: int = 0
     detail: str = ""
+    clean: int = 0
 
 
 class Suspect(Protocol):
@@ -63,7 +68,8 @@ class Suspect(Protocol):
     def show(self, models: Models, proven: Callable[[Models], Proven]) -> Finding:
         """Try it on a variant, ``proven`` clean where that is needed.
 
-        Raises FaultError when it fails by itself, MachineError when its machine is lost.
+        Raises FaultError when it fails by itself, MachineError when its machine is lost, UncleanError when the
+        unchanged machine does no better.
         """
 
 

@@ -11,6 +11,7 @@ from msgport.check.models import Models
 from msgport.selftest.faults import Fault, FaultError, Kind
 from msgport.selftest.implementation import FaultyMachine
 from msgport.selftest.model import FaultyModel
+from msgport.selftest.scheduled import ScheduledMachine
 from msgport.selftest.trial import Suspect, Trial
 from msgport.selftest.unchanged import Order, Proven, Unchanged
 from msgport_vm.machine import MachineError
@@ -44,9 +45,15 @@ def by_claims(fault: Fault, catalogue: Sequence[Models]) -> list[Models]:
     return sorted(catalogue, key=rank)
 
 
+def _suspect(fault: Fault, order: Order) -> Suspect:
+    if fault.kind is Kind.MODEL:
+        return FaultyModel(fault)
+    return ScheduledMachine(fault, fault.schedule, order) if fault.schedule else FaultyMachine(fault, order)
+
+
 def _try(fault: Fault, unchanged: Unchanged, order: Order, stop: threading.Event) -> Trial:
     trial = Trial(fault)
-    suspect: Suspect = FaultyModel(fault) if fault.kind is Kind.MODEL else FaultyMachine(fault, order)
+    suspect = _suspect(fault, order)
     start = time.monotonic()
 
     def proven(models: Models) -> Proven:
