@@ -107,11 +107,7 @@ class Target:
         from msgport_vm.qemu import QemuMachine
         from msgport_vm.qemu_options import QemuOptions
 
-        if self.sysdir is None:
-            raise TargetError(
-                "the target qemu compiles modules here, against a kernel's headers: name its sys folder with --sysdir"
-            )
-        if self.era is not None:
+        if self.era is not None and self.sysdir is not None:
             self._check(f"the headers in {self.sysdir}", era_of(osreldate_of(self.sysdir)))
         options = QemuOptions(
             image=self.image,
@@ -182,7 +178,7 @@ def add_options(parser: argparse.ArgumentParser, default: str = "userland") -> N
         "--sysdir",
         type=Path,
         metavar="DIR",
-        help="sys of the kernel's source: modules are built here, for ssh and vagrant too",
+        help="sys of the kernel's source: modules are built here, not on the machine, for ssh and vagrant too",
     )
     qemu.add_argument("--memory", type=positive, default=1024, metavar="MB", help="also for vagrant (default: 1024)")
     qemu.add_argument("--accel", default="auto", metavar="NAME", help="kvm, tcg, ... (default: what works here)")

@@ -35,7 +35,7 @@ def test_a_file_that_is_no_image_is_told_apart(tmp_path: Path, capsys: pytest.Ca
     ("arguments", "said"),
     [
         (["--target", "moon"], "no target moon"),
-        (["--target", "qemu"], "--sysdir"),
+        (["--target", "qemu"], "--image"),
         (["--target", "qemu", "--sysdir", "."], "--image"),
         (["--target", "ssh://"], "ssh://"),
         (["--target", "qemu", "--sysdir", ".", "--image", "x.iso", "--env", "a b=1"], "'a b' cannot be a variable"),

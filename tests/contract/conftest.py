@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from msgport.kmod import generate, write
+from msgport.scenario.library import find, load
 from msgport_vm.machine import Event, EventKind, Facts, Machine
 from msgport_vm.userland import UserlandMachine
 
@@ -28,6 +30,8 @@ HERE = Path(__file__).parent
 CPUS = 2
 BOOT_LIMIT = 600.0
 """Seconds; it takes some 8 on two idle cores, and minutes on busy ones."""
+
+NONCE = 0xC0117AC7
 
 SYSTEM = "standin"
 """What the machines reached over ssh call themselves."""
@@ -111,6 +115,15 @@ class Bench:
         self.loaded.clear()
 
 
+def run_generated(bench: Bench, scenario: str, folder: Path, **tunables: int) -> tuple[Path, Loading]:
+    """Build and load a module of the catalogue for 20 executions."""
+    variant = load(find(scenario))[0]
+    write(generate(variant, None, nonce=NONCE, seed=1, iterations=20, milliseconds=0), folder)
+    module = bench.machine.build(folder)
+    named = {tunable.replace("_", ".", 1): value for tunable, value in tunables.items()}
+    return module, bench.load_file(module, named)
+
+
 class Listener:
     """Reads a serial console all the time: a line that nobody reads stops the guest."""
 
@@ -182,7 +195,7 @@ class Supervised:
         self._thread.join()
 
 
-def _standin() -> object:
+def standin() -> object:
     """The guest; skips when it cannot be built here."""
     pytest.importorskip("pycdlib", reason="needs the extra vm: pip install 'msgport[vm]'")
     pytest.importorskip("qemu.qmp", reason="needs the extra vm: pip install 'msgport[vm]'")
@@ -207,7 +220,7 @@ def _qemu(stack: ExitStack, scratch: Path) -> Machine:
 
 def standin_in_qemu(stack: ExitStack, scratch: Path, **environment: object) -> Machine:
     """The qemu machine with the stand-in guest; an underscore in a variable's name stands for a dot."""
-    guest = _standin()
+    guest = standin()
     from msgport_vm.qemu import QemuMachine
     from msgport_vm.qemu_options import QemuOptions
     from tests.standin.image import Guest, build_image, write_sysdir
@@ -222,7 +235,7 @@ def standin_in_qemu(stack: ExitStack, scratch: Path, **environment: object) -> M
 def _ssh_guest(stack: ExitStack, scratch: Path) -> Machine:
     if not os.environ.get("MSGPORT_TEST_SSH_GUEST"):
         pytest.skip("set MSGPORT_TEST_SSH_GUEST=1: on a busy host a load in the guest may not end in time")
-    guest = _standin()
+    guest = standin()
     pytest.importorskip("paramiko", reason="needs the extra vm: pip install 'msgport[vm]'")
     from msgport_vm.connection import Trust
     from msgport_vm.hostbuild import HostBuilds

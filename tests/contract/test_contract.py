@@ -7,15 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from msgport.kmod import generate, read_steps, write
-from msgport.scenario.library import find, load
+from msgport.kmod import read_steps
 from msgport.transcript import read
 from msgport_vm.machine import BuildError, EventKind, MachineError, UnloadRefusedError
 
-from .conftest import CPUS, Bench, Loading
+from .conftest import CPUS, NONCE, Bench, run_generated
 
 BLOCK = b"contract-block-"
-NONCE = 0xC0117AC7
 
 HANG, DEAF, SILENT, REBOOT, POWEROFF, TORN, LOST, LOST_ON_CONSOLE, DOUBLE = range(1, 10)
 """``standin.fault``: see ``enum fault`` in tests/standin/guest/kernel.c."""
@@ -145,15 +143,6 @@ def test_a_module_that_never_ends_hangs_the_machine(bench: Bench) -> None:
     assert BLOCK + b"7" in memory or (bench.over_ssh and memory == b"")
     bench.revive()
     assert bench.load("other").end.kind is EventKind.LOADED
-
-
-def run_generated(bench: Bench, scenario: str, folder: Path, **tunables: int) -> tuple[Path, Loading]:
-    """Build and load a module of the catalogue for 20 executions."""
-    variant = load(find(scenario))[0]
-    write(generate(variant, None, nonce=NONCE, seed=1, iterations=20, milliseconds=0), folder)
-    module = bench.machine.build(folder)
-    named = {tunable.replace("_", ".", 1): value for tunable, value in tunables.items()}
-    return module, bench.load_file(module, named)
 
 
 def test_a_generated_modules_records_are_whole(bench: Bench, tmp_path: Path) -> None:

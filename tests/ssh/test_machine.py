@@ -15,7 +15,7 @@ import pytest
 
 from msgport_vm.connection import Trust
 from msgport_vm.hostbuild import HostBuilds
-from msgport_vm.machine import BuildError, Event, EventKind, MachineError, UnloadRefusedError
+from msgport_vm.machine import BuildError, Event, EventKind, MachineError, UnloadRefusedError, UnusableFileError
 from msgport_vm.ssh import SshMachine
 from msgport_vm.userland import find_compiler
 from tests.ssh.host import IMPATIENT, Host, make_key, write_module
@@ -242,7 +242,7 @@ def test_a_module_that_does_not_compile_shows_the_compilers_words(machine_of: Ma
         (None, "make", "base"),
         ('echo "sh: cc: not found"; exit 1', "a C compiler", "base"),
         (
-            'echo "\\"/usr/share/mk/bsd.sysdir.mk\\" line 11: can\'t find kernel source tree"; exit 1',
+            'echo "\\"/usr/share/mk/bsd.kmod.mk\\" line 11: can\'t find kernel source tree"; exit 1',
             "the kernel's source",
             "make src-create-shallow",
         ),
@@ -280,7 +280,7 @@ def test_modules_are_compiled_here_against_a_source_tree(host: Host, machine_of:
 
 
 def test_a_folder_that_is_no_kernels_source_is_told(machine_of: MakeMachine, tmp_path: Path) -> None:
-    with pytest.raises(MachineError, match="is not the sys folder of DragonFly's source"):
+    with pytest.raises(UnusableFileError, match="is not the sys folder of DragonFly's source"):
         machine_of(builder=HostBuilds(tmp_path, tmp_path / "cache")).boot()
 
 

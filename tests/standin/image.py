@@ -140,14 +140,14 @@ def _build(debian: Path, compiler: str, scratch: Path, guest: Path) -> None:
     # glibc's backtrace() asks for it when it is first called.
     unwinder = subprocess.run([compiler, "-print-file-name=libgcc_s.so.1"], capture_output=True, text=True, check=True)
     shutil.copy(unwinder.stdout.strip(), root / "lib/x86_64-linux-gnu")
-    _install_libraries(programs, debian, root)
+    install_libraries(programs, debian, root)
     shutil.copy(GUEST / "init", root / "init")
     for command in (GUEST / "login", *(GUEST / "bin").iterdir()):
         # Whichever folder comes first on the path, ours are found and not busybox's.
         (root / "bin" / command.name).unlink(missing_ok=True)
         (root / "sbin" / command.name).unlink(missing_ok=True)
         shutil.copy(command, root / "sbin")
-    (guest / "initramfs").write_bytes(_archive(root))
+    (guest / "initramfs").write_bytes(pack(root))
 
 
 def _install_busybox(busybox: Path, root: Path) -> None:
@@ -212,7 +212,7 @@ def write_sysdir(folder: Path) -> Path:
     return folder
 
 
-def _install_libraries(programs: Sequence[Path], debian: Path, root: Path) -> None:
+def install_libraries(programs: Sequence[Path], debian: Path, root: Path) -> None:
     """Copy the libraries of programs, ours from here, the packages' from the packages."""
     environment = {**os.environ, "LD_LIBRARY_PATH": str(debian / LIBRARIES)}
     for program in programs:
@@ -227,7 +227,7 @@ def _install_libraries(programs: Sequence[Path], debian: Path, root: Path) -> No
             shutil.copy(library, place)
 
 
-def _archive(root: Path) -> bytes:
+def pack(root: Path) -> bytes:
     """Pack a tree as the kernel wants an initramfs, all of it root's."""
     names = "".join(f"{path.relative_to(root)}\n" for path in sorted(root.rglob("*"))).encode()
     command = ["cpio", "--quiet", "--create", "--format=newc", "--owner=+0:+0"]
@@ -251,7 +251,7 @@ def settings_archive(guest: Guest, archive: Path, authorized_key: str) -> None:
                 capture_output=True,
                 check=True,
             )
-        archive.write_bytes(_archive(root))
+        archive.write_bytes(pack(root))
 
 
 def command_line(environment: Mapping[str, object]) -> str:
@@ -270,15 +270,21 @@ def direct_boot(
 
 
 def build_image(
-    guest: Guest, image: Path, *, authorized_key: str = "", environment: Mapping[str, object] | None = None
+    guest: Guest,
+    image: Path,
+    *,
+    authorized_key: str = "",
+    environment: Mapping[str, object] | None = None,
+    addition: Path | None = None,
 ) -> Path:
     """Write a bootable CD image of the guest.
 
     ``authorized_key`` is a public key, as in authorized_keys, that opens root's door by ssh; without it no ssh server
     runs. ``environment`` are variables of the guest's kernel environment from boot on; their names begin with
     ``standin.``. ``standin.nologin`` gives the shell without a log-in, ``standin.nokenv`` a guest without kenv.
+    ``addition`` is an initramfs of what more is to be in the guest.
     """
-    options = f"{command_line(environment or {})} initrd=/initrd,/extra"
+    options = f"{command_line(environment or {})} initrd=/initrd,/extra{',/more' if addition else ''}"
     config = f"DEFAULT standin\nPROMPT 0\nTIMEOUT 0\nLABEL standin\n KERNEL /vmlinuz\n APPEND {options}\n"
     with tempfile.TemporaryDirectory(prefix="msgport-standin-") as name:
         folder = Path(name)
@@ -293,6 +299,7 @@ def build_image(
             (guest.kernel, "VMLINUZ."),
             (guest.initramfs, "INITRD."),
             (folder / "extra", "EXTRA."),
+            *([(addition, "MORE.")] if addition else []),
         ):
             disc.add_file(str(file), f"/{iso_name};1", rr_name=iso_name.lower().rstrip("."))
         disc.add_eltorito("/ISOLINUX.BIN;1", bootcatfile="/BOOT.CAT;1", boot_info_table=True, boot_load_size=4)

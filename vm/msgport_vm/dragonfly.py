@@ -16,10 +16,11 @@ _MISSING = (
     (re.compile(r"\bmake: (?:command )?not found", re.I), "make", "it is in DragonFly's base: install the base again"),
     (re.compile(r"\bcc: (?:command )?not found|exec\(cc\)|cc: no such file", re.I), "a C compiler",
      "it is in DragonFly's base (world): install the base again"),
-    (re.compile(r"bsd\.kmod\.mk", re.I), "bsd.kmod.mk", "it is in DragonFly's base: look in /usr/share/mk"),
     (re.compile(r"can't find kernel source tree|fatal error: sys/\S+: no such file", re.I),
      "the kernel's source", "cd /usr && make src-create-shallow; or, from release media, tar -C / -xjf "
      "/usr/src-sys.tar.bz2"),
+    # It is also bsd.kmod.mk that says that there is no source.
+    (re.compile(r"bsd\.kmod\.mk", re.I), "bsd.kmod.mk", "it is in DragonFly's base: look in /usr/share/mk"),
 )  # fmt: skip
 
 

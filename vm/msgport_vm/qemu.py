@@ -19,12 +19,13 @@ from msgport_vm.debugger import DEBUGGER, REBOOT, question
 from msgport_vm.direct_boot import STUB, assemble, pack
 from msgport_vm.disc import write_disc
 from msgport_vm.dragonfly import death, failed_handler
+from msgport_vm.guest_build import SCRIPT, GuestBuilder, Tools, require_era
 from msgport_vm.guest_environment import SOURCE as ENVIRONMENT
 from msgport_vm.guest_environment import with_settings
 from msgport_vm.guest_probe import SOURCE, Kernel, read_probe
 from msgport_vm.hostbuild import HostBuilder
 from msgport_vm.kept import LOG, Keeper, Kept
-from msgport_vm.machine import Event, EventKind, Facts, MachineError, UnloadRefusedError
+from msgport_vm.machine import BuildError, Event, EventKind, Facts, MachineError, UnloadRefusedError
 from msgport_vm.memory_window import read_window
 from msgport_vm.qemu_accelerator import Accelerator, choose
 from msgport_vm.qemu_options import BOOT, DISC, DISC_OVERLAY, DISC_SIZE, ROOT, STATE, QemuOptions, lay_out
@@ -32,7 +33,7 @@ from msgport_vm.qemu_process import Program, QemuProcess, create_overlay, host_c
 from msgport_vm.qemu_states import SavedStates, key_of
 from msgport_vm.qmp import Monitor, RefusedError
 from msgport_vm.scratch import Scratch
-from msgport_vm.userland import Toolchain, default_cache, find_compiler
+from msgport_vm.userland import default_cache, find_compiler
 
 SNAPSHOT = "prompt"
 MOUNT_POINT = "/mnt"
@@ -47,22 +48,29 @@ AFTER_PANIC = 10.0
 DEBUGGER_COMES = 3.0
 STATE_FORMAT = 2
 
+ABANDONED = 120.0
+"""Seconds that a build waits for a machine with which nothing is done, though it is in use or dead."""
+
 AS_A_PC = ("-action", "reboot=reset,shutdown=poweroff")
 """What a person expects of a machine that reboots or powers off."""
+
+
+Ended = tuple[int, str] | Event | None
 
 
 class QemuMachine:
     """DragonFly in QEMU as a Machine: see ``machine.Machine`` for the protocol.
 
     ``sysdir`` is the ``sys`` folder of the kernel's source tree, whose headers modules are compiled against on the
-    host. ``compiler`` overrides ``CC``; ``cache`` is another folder for saved machines. ``note`` is told in a sentence
-    what takes long or is not as expected.
+    host; without it they are compiled in the guest, while it runs nothing else. ``compiler`` overrides the host's
+    ``CC``; ``cache`` is another folder for saved machines. ``note`` is told in a sentence what takes long or is not as
+    expected.
     """
 
     def __init__(
         self,
         options: QemuOptions,
-        sysdir: Path,
+        sysdir: Path | None = None,
         *,
         compiler: str | None = None,
         cache: Path | None = None,
@@ -80,7 +88,9 @@ class QemuMachine:
         self._scratch: Scratch | None = None
         self._process: QemuProcess | None = None
         self._console: Console | None = None
-        self._builder: HostBuilder | None = None
+        self._builder: HostBuilder | GuestBuilder | None = None
+        self._tools: Tools | None = None
+        self._compiler = ""
         self._kernel: Kernel | None = None
         self._program: Program | None = None
         self._key = ""
@@ -88,6 +98,9 @@ class QemuMachine:
         self.left_behind: tuple[str, ...] = ()
         self._built: list[Path] = []
         self._building = Lock()
+        self._turn = Lock()
+        self._taken = False
+        self._used = 0.0
         self._on_disc: list[Path] = []
         self._mounted = False
         self._environment: set[str] = set()
@@ -109,9 +122,12 @@ class QemuMachine:
         Raises UnusableFileError for what the user gave, MachineError when it does not come up.
         """
         self._program = program = Program(self.options.program)
-        toolchain = find_compiler(self._wanted)
         self._scratch = Scratch(self._cache / "runs")
-        self._builder = HostBuilder(self._sysdir, toolchain, self._scratch.path, self._cache / "modules")
+        modules = self._cache / "modules"
+        if self._sysdir is not None:
+            toolchain = find_compiler(self._wanted)
+            self._compiler = toolchain.version
+            self._builder = HostBuilder(self._sysdir, toolchain, self._scratch.path, modules)
         accelerator = choose(program, self.options.accelerator, self._cache)
         if accelerator.note:
             self._note(f"accelerator {accelerator.name}: {accelerator.note}")
@@ -119,16 +135,30 @@ class QemuMachine:
         shape = {**layout.shape, "qemu": program.version, "path": program.path, "format": STATE_FORMAT}
         sources = {file.name: file.read_text(encoding="utf-8") for file in (SOURCE, STUB)}
         self._key = key_of({**shape, "sources": sources})
+        if self._builder is None:
+            identity = (layout.shape.get("image"), layout.shape.get("kernel"))
+            self._builder = GuestBuilder(self._in_guest, self._scratch.path, identity, modules)
         start = time.monotonic()
         warm = self._wake()
-        if not warm:
-            self._power_on(start, toolchain)
+        if warm:
+            self._find_tools()
+        else:
+            self._power_on(start)
         kernel = self._kernel
         assert kernel is not None
-        self._builder.require(kernel.version, kernel.osreldate)
-        return self._facts(kernel, accelerator, toolchain, "saved state" if warm else "power-on")
+        if isinstance(self._builder, HostBuilder):
+            self._builder.require(kernel.version, kernel.osreldate)
+        elif self._tools is not None:
+            require_era(kernel.version, kernel.osreldate, self._tools)
+        return self._facts(kernel, accelerator, "saved state" if warm else "power-on")
 
-    def _facts(self, kernel: Kernel, accelerator: Accelerator, toolchain: Toolchain, start: str) -> Facts:
+    def _find_tools(self) -> None:
+        """See what a guest that is to build has for it. Raises MachineError when something is missing."""
+        if isinstance(self._builder, GuestBuilder):
+            self._tools = self._builder.tools()
+            self._compiler = f"{self._tools.compiler}, in the guest"
+
+    def _facts(self, kernel: Kernel, accelerator: Accelerator, start: str) -> Facts:
         assert self._program is not None
         extra = {"qemu": self._program.version, "memory": f"{self.options.memory} MB", "start": start}
         extra["osreldate"] = str(kernel.osreldate)
@@ -151,7 +181,7 @@ class QemuMachine:
             cpus=kernel.cpus,
             host_cores=host_cores(),
             accelerator=accelerator.argument.replace(",", ", "),
-            compiler=toolchain.version,
+            compiler=self._compiler,
             extra=extra,
         )
 
@@ -171,21 +201,23 @@ class QemuMachine:
             return False
         return True
 
-    def _power_on(self, start: float, toolchain: Toolchain) -> None:
+    def _power_on(self, start: float) -> None:
         """Boot, find out what kernel it is, save it, and go on from what was saved."""
         self._note("the machine is started from power-on, once; from then on its saved state is used")
         self._make_overlays()
         if self._layout.kernel is not None:
-            image = pack(self._layout.kernel, self._layout.environment, assemble(toolchain.command))
+            stub = assemble(find_compiler(self._wanted).command)
+            image = pack(self._layout.kernel, self._layout.environment, stub)
             (self._folder / BOOT).write_bytes(image)
         switched_on = time.monotonic()
         self._start([])
-        # While it boots.
-        probe = self._compiled(SOURCE)
+        # On the host, while it boots.
+        probe = self._compiled(SOURCE) if isinstance(self._builder, HostBuilder) else None
         patience, limit = self.options.boot_patience, self.options.boot_limit
         said = reach_shell(self.console, self._stopped, self._layout.environment, patience, limit)
         self._boot_seconds = time.monotonic() - switched_on
-        self._kernel = kernel = self._ask_kernel(probe)
+        self._find_tools()
+        self._kernel = kernel = self._ask_kernel(probe or self._compiled(SOURCE))
         saving = time.monotonic()
         self._monitor.human(f"savevm {SNAPSHOT}")
         # It goes on from where it stands; its files are copied while nothing is written to them.
@@ -318,30 +350,93 @@ class QemuMachine:
     # Building and loading
 
     def build(self, source: Path) -> Path:
-        """Compile ``source/NAME.c`` on the host to ``source/NAME.ko``. Raises BuildError."""
-        if self._builder is None or self._kernel is None:
+        """Compile ``source/NAME.c`` to ``source/NAME.ko``, on the host or in the guest. Raises BuildError.
+
+        In the guest it waits for a load or an unload to be over, and for a machine that died of one to be back.
+        """
+        builder, kernel = self._builder, self._kernel
+        if builder is None or kernel is None:
             raise MachineError("the machine is not running: boot() it first")
-        module = self._builder.build(source, bool(self._kernel.invariants))
+        invariants = bool(kernel.invariants)
+        if isinstance(builder, HostBuilder):
+            module = builder.build(source, invariants)
+        else:
+            module = builder.kept(source, invariants) or self._build_in_guest(builder, source, invariants)
         with self._building:
             self._built.append(module)
         return module
 
+    def _build_in_guest(self, builder: GuestBuilder, source: Path, invariants: bool) -> Path:
+        self._await_turn(source)
+        try:
+            return builder.build(source, invariants)
+        except BuildError:
+            raise
+        except MachineError as error:
+            self._bring_back()
+            raise BuildError(f"{source} was not compiled: {error}", error.screen) from error
+        finally:
+            self._turn.release()
+
+    def _take(self) -> None:
+        """Let nothing be built in the guest until it is given back: a machine that died is not before restart()."""
+        if not self._taken:
+            self._turn.acquire()
+            self._taken = True
+
+    def _give_back(self) -> None:
+        if self._taken:
+            self._taken = False
+            self._turn.release()
+
+    def _await_turn(self, source: Path) -> None:
+        """Take the machine for a build, when it is idle and alive. Raises BuildError when it never is."""
+        self._used = max(self._used, time.monotonic() - ABANDONED / 2)
+        while not self._turn.acquire(timeout=SLICE):
+            if time.monotonic() - self._used > ABANDONED:
+                raise BuildError(f"{source} was not compiled: the machine died or was left in the middle of a load")
+
+    def _in_guest(self, files: Sequence[Path], order: str, timeout: float) -> tuple[int, str]:
+        """Run the building script on files: see ``guest_build.Shell``."""
+        said: list[str] = []
+
+        def ending(steps: Generator[Event, None, Ended]) -> Ended:
+            while True:
+                try:
+                    said.append(next(steps).text)
+                except StopIteration as stop:
+                    ended: Ended = stop.value
+                    return ended
+
+        ended = ending(self._deliver(files, ahead=False)) or ending(
+            self._command(f"sh {MOUNT_POINT}/{SCRIPT.name} {order}", timeout)
+        )
+        if isinstance(ended, Event):
+            raise MachineError(f"the guest cannot compile ({ended.kind.name.lower()}): {ended.text}", "".join(said))
+        assert ended is not None
+        return ended[0], ended[1].replace("\r", "")
+
     def load(self, module: Path, tunables: Mapping[str, int], timeout: float) -> Iterator[Event]:
         """Load ``module``: see ``machine.Machine``. What the debugger tells of a panic or a hang is console text."""
+        self._take()
+        ended = yield from self._load(module, tunables, timeout)
+        if ended.kind in (EventKind.LOADED, EventKind.LOAD_FAILED):
+            self._give_back()
+        yield ended
+
+    def _load(self, module: Path, tunables: Mapping[str, int], timeout: float) -> Generator[Event, None, Event]:
+        """Load a module; return the event that ends it."""
         stopped = (yield from self._set_environment(module, tunables, timeout)) or (yield from self._deliver([module]))
         if stopped:
-            yield stopped
-            return
+            return stopped
         ended = yield from self._command(f"kldload {MOUNT_POINT}/{module.name}", timeout)
         if isinstance(ended, Event):
-            yield ended
-            return
+            return ended
         status, said = ended
         failed = failed_handler(said)
         if status != 0 or failed:
-            yield Event(EventKind.LOAD_FAILED, failed or said)
-        else:
-            yield Event(EventKind.LOADED)
+            return Event(EventKind.LOAD_FAILED, failed or said)
+        return Event(EventKind.LOADED)
 
     def _set_environment(
         self, module: Path, tunables: Mapping[str, int], timeout: float
@@ -379,8 +474,9 @@ class QemuMachine:
 
     def unload(self, module: Path) -> Iterator[Event]:
         """Unload ``module``: see ``machine.Machine``. Raises MachineError too when the machine dies of it."""
-        order = self._command(f"kldunload {module.name}", self.unload_timeout)
         said: list[str] = []
+        self._take()
+        order = self._command(f"kldunload {module.name}", self.unload_timeout)
         while True:
             try:
                 event = next(order)
@@ -393,22 +489,27 @@ class QemuMachine:
             raise MachineError(
                 f"the machine {ended.kind.name.lower()} while {module.name} was unloaded: {ended.text}", "".join(said)
             )
+        self._give_back()
         status, text = ended
         if status != 0 and "busy" in text:
             raise UnloadRefusedError(f"{module.name} stays: {text.strip()}", "".join(said))
         if status != 0:
             raise MachineError(f"{module.name} cannot be unloaded: {text.strip()}", "".join(said))
 
-    def _deliver(self, modules: Sequence[Path]) -> Generator[Event, None, Event | None]:
-        """Have modules on the mounted CD; return the event that came in between, None when they are there."""
+    def _deliver(self, modules: Sequence[Path], *, ahead: bool = True) -> Generator[Event, None, Event | None]:
+        """Have modules on the mounted CD; return the event that came in between, None when they are there.
+
+        Those built ``ahead`` go along: it saves a change of CDs each.
+        """
         if not set(modules) <= set(self._on_disc):
             if self._mounted:
                 if stopped := (yield from self._need(f"umount {MOUNT_POINT}")):
                     return stopped
                 self._mounted = False
-            # Those built ahead go along: it saves a change of CDs each.
-            with self._building:
-                waiting, self._built = self._built, []
+            waiting: list[Path] = []
+            if ahead:
+                with self._building:
+                    waiting, self._built = self._built, []
             try:
                 self._insert(list(modules), [other for other in waiting if other not in modules])
             except MachineError:
@@ -477,6 +578,7 @@ class QemuMachine:
         console = self.console
         seen, since = console.received, time.monotonic()
         while True:
+            self._used = time.monotonic()
             heard = console.hear(patterns, SLICE)
             if heard is not None:
                 said.append(heard.text)
@@ -534,6 +636,14 @@ class QemuMachine:
 
     def restart(self) -> None:
         """Bring it back to its first prompt, whatever became of it. Raises MachineError."""
+        self._take()
+        try:
+            self._bring_back()
+        finally:
+            # One that does not come back keeps nobody waiting.
+            self._give_back()
+
+    def _bring_back(self) -> None:
         process = self._process
         if process is not None and process.running:
             try:
