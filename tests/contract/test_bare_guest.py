@@ -30,6 +30,13 @@ def test_a_guest_without_kenv_is_given_its_tunables_by_a_module(tmp_path: Path) 
         assert "talk: value 3\n" in bench.load("talk", contract_value=3).text
 
 
+def test_a_guest_that_mounts_the_modules_cd_by_itself_is_rid_of_that(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        machine = standin_in_qemu(stack, tmp_path, standin_mounted=1)
+        bench = Bench("qemu", machine, machine.boot(), tmp_path)
+        assert "talk: value 8\n" in bench.load("talk", contract_value=8).text
+
+
 def test_what_is_written_into_the_module_leaves_the_rest_as_it_was() -> None:
     changed = with_settings(FILE, {"a.b": -5, "c": 7}, ["gone"])
     assert len(changed) == len(FILE) and changed.endswith(b"rest")

@@ -281,7 +281,8 @@ def build_image(
 
     ``authorized_key`` is a public key, as in authorized_keys, that opens root's door by ssh; without it no ssh server
     runs. ``environment`` are variables of the guest's kernel environment from boot on; their names begin with
-    ``standin.``. ``standin.nologin`` gives the shell without a log-in, ``standin.nokenv`` a guest without kenv.
+    ``standin.``. ``standin.nologin`` gives the shell without a log-in, ``standin.nokenv`` a guest without kenv,
+    ``standin.mounted`` one that mounts the second CD by itself.
     ``addition`` is an initramfs of what more is to be in the guest.
     """
     options = f"{command_line(environment or {})} initrd=/initrd,/extra{',/more' if addition else ''}"

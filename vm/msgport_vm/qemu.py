@@ -518,7 +518,13 @@ class QemuMachine:
                     return self._departed()
                 raise
         if not self._mounted:
-            if stopped := (yield from self._need(f"mount_cd9660 {self._layout.disc_device} {MOUNT_POINT}")):
+            mount = f"mount_cd9660 {self._layout.disc_device} {MOUNT_POINT}"
+            stopped = yield from self._need(mount)
+            if stopped and stopped.kind is EventKind.LOAD_FAILED and "busy" in stopped.text.lower():
+                # The guest mounts it somewhere by itself, at boot.
+                umount = self._need(f"umount {self._layout.disc_device}")
+                stopped = (yield from umount) or (yield from self._need(mount))
+            if stopped:
                 return stopped
             self._mounted = True
         return None
