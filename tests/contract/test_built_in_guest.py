@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from msgport_vm.machine import BuildError, EventKind, MachineError
+from msgport_vm.machine import BuildError, Event, EventKind, MachineError
 
 from .conftest import BOOT_LIMIT, CPUS, Bench, run_generated, standin
 
@@ -108,6 +108,21 @@ def test_a_build_waits_for_a_machine_that_died_until_it_is_back(bench: Bench) ->
     bench.revive()
     builder.join()
     assert "other: hello\n" in bench.load_file(done[0], {}).text
+
+
+def test_where_tmp_cannot_be_written_to_memory_takes_its_place(bench: Bench, tmp_path: Path) -> None:
+    from msgport_vm.qemu import QemuMachine
+
+    machine = bench.machine
+    assert isinstance(machine, QemuMachine)
+
+    def forbid_writing() -> Iterator[Event]:
+        assert (yield from machine._need("mount -o remount,ro /tmp && ! mkdir /tmp/x")) is None
+
+    bench.dirty = True
+    list(forbid_writing())
+    (tmp_path / "small.c").write_text("int\tsmall;\n")
+    assert bench.machine.build(tmp_path).read_bytes().startswith(b"\x7fELF")
 
 
 def test_another_run_finds_what_was_built(booted: tuple[Bench, Path], tmp_path: Path) -> None:
