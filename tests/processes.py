@@ -10,10 +10,14 @@ PATIENCE = 20.0
 
 
 def is_there(pid: int) -> bool:
-    """Tell whether a process runs; a zombie does not, and stays one where nobody reaps orphans."""
+    """Tell whether a process runs; a zombie does not, and stays one where nobody reaps orphans.
+
+    A first thread may be a zombie while others of its process still end, with the files open that they share.
+    """
     try:
         os.kill(pid, 0)
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return state != "Z" or len(list(Path(f"/proc/{pid}/task").iterdir())) > 1
     except (ProcessLookupError, FileNotFoundError):
         return False
 

@@ -128,23 +128,25 @@ def _boot(program: Program, name: str, folder: Path, patience: float) -> str:
         *("-serial", f"file:{console}", "-device", f"isa-debug-exit,iobase={EXIT_PORT:#x},iosize=4"),
         *("-drive", f"file={sector},format=raw,if=ide,snapshot=on"),
     ]
-    with subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        # A guest that hangs would outlive a harness that is killed.
-        watcher = Watcher(process.pid)
-        try:
-            _, said = process.communicate(timeout=patience)
-        except subprocess.TimeoutExpired:
-            return f"opens, but a guest hangs in it (nothing within {patience:g} s)"
-        finally:
-            watcher.stop()
-            process.kill()
+    # A guest that hangs would outlive a harness that is killed.
+    watcher = Watcher()
+    try:
+        with subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            process_group=watcher.group,
+        ) as process:
+            try:
+                _, said = process.communicate(timeout=patience)
+            except subprocess.TimeoutExpired:
+                return f"opens, but a guest hangs in it (nothing within {patience:g} s)"
+            finally:
+                process.kill()
+    finally:
+        watcher.stop()
     if process.returncode == BOOTED and console.read_bytes() == SAID:
         return ""
     return said.strip().splitlines()[-1] if said.strip() else f"exit status {process.returncode}"

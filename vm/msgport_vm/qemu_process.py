@@ -19,21 +19,24 @@ from msgport_vm.qmp import Monitor
 
 END_TIMEOUT = 5.0
 
-# The watcher's input is a pipe whose other end only this process holds.
-WATCH = 'read line; kill -9 "$0" 2>/dev/null'
+# The watcher's input is a pipe whose other end only this process holds; it ends all of its process group.
+WATCH = "read line; kill -9 0"
 
 
 class Watcher:
-    """Ends a process when this one ends, however it does."""
+    """Ends the processes of ``group`` when this one ends, however it does.
 
-    def __init__(self, pid: int) -> None:
+    It is there before they are, so that there is no moment in which they would be left: a process is to be started with
+    ``process_group=watcher.group``, which fails where the watcher has ended all.
+    """
+
+    def __init__(self) -> None:
         """Begin to watch."""
-        self._shell = subprocess.Popen(
-            ["/bin/sh", "-c", WATCH, str(pid)], stdin=subprocess.PIPE, start_new_session=True
-        )
+        self._shell = subprocess.Popen(["/bin/sh", "-c", WATCH], stdin=subprocess.PIPE, process_group=0)
+        self.group = self._shell.pid
 
     def stop(self) -> None:
-        """Watch no more: before the process is reaped, for a stranger may get its id. Safe to call twice."""
+        """Watch no more. Safe to call twice."""
         if self._shell.poll() is None:
             self._shell.kill()
         self._shell.wait()
@@ -85,8 +88,9 @@ class QemuProcess:
             *("-chardev", f"socket,id=control,fd={control_there.fileno()}", "-mon", "chardev=control,mode=control"),
             *arguments,
         ]
+        self._watcher = Watcher()
         try:
-            # A session of its own: Ctrl-C at the terminal is for the harness, which then ends QEMU in order.
+            # A process group of its own: Ctrl-C at the terminal is for the harness, which then ends QEMU in order.
             self._popen = subprocess.Popen(
                 command,
                 cwd=folder,
@@ -94,9 +98,10 @@ class QemuProcess:
                 stdout=self._complaints,
                 stderr=self._complaints,
                 pass_fds=(console_there.fileno(), control_there.fileno()),
-                start_new_session=True,
+                process_group=self._watcher.group,
             )
         except OSError as error:
+            self._watcher.stop()
             for end in (self.console, control):
                 end.close()
             self._complaints.close()
@@ -104,7 +109,6 @@ class QemuProcess:
         finally:
             console_there.close()
             control_there.close()
-        self._watcher = Watcher(self._popen.pid)
         self.monitor: Monitor | None = None
         try:
             self.monitor = Monitor(control)
