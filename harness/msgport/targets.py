@@ -27,7 +27,7 @@ USERLAND_SECONDS = 0.5
 GUEST_SECONDS = 0.25
 """Seconds a variant runs at most when the user does not say."""
 
-ENOUGH = 1000
+ENOUGH = 300
 """Executions after which, when the user does not say, a variant is over that has shown all it is allowed to."""
 
 
