@@ -18,6 +18,7 @@ RESULTS = Path(__file__).parents[2] / "results" / "dragonfly-5.9-page-examples"
         ("smp1", ["example-1-on-1-cpus", "example-2-on-1-cpus"]),
         ("smp2", ["example-1-on-2-cpus", "example-2"]),
         ("smp4", ["example-1", "example-2"]),
+        ("smp4-spin", ["example-1", "example-2"]),
     ],
 )
 def test_both_examples_conform_on_a_real_kernel(run: str, names: list[str]) -> None:

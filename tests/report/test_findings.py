@@ -27,7 +27,7 @@ def variant(name: str, verdict: str, **fields: Any) -> dict[str, Any]:
 
 
 def outcome(count: int, *deviations: str) -> dict[str, Any]:
-    return {"count": count, "deviations": list(deviations)}
+    return {"count": count, "values": ["1"], "ending": "done", "deviations": list(deviations)}
 
 
 DONE = {"ending": "done", "values": ["a", "b"]}
@@ -38,14 +38,19 @@ RUN = Run(
         "environment": {"kernel": "DragonFly 5.9", "cpus": 2},
         "claims": {"getport.first": "conforms", "initmsg.or-flags": "deviates"},
         "variants": [
-            variant("flags", "deviates", executions=9, outcomes=[outcome(7, "initmsg-assigns-flags"), outcome(2)]),
+            variant("flags", "deviates", executions=9, outcomes=[outcome(7, "initmsg-assigns-flags")]),
             variant(
                 "race",
                 "conforms",
                 executions=1000,
-                seen=1,
-                allowed=2,
-                unseen=[{"ending": "done", "values": ["a", "b"]}],
+                seen=2,
+                allowed=3,
+                observables=["T0:r0", "T1:r0"],
+                outcomes=[
+                    {"count": 1, "ending": "deadlock@T1.2", "values": ["a", "-"], "deviations": []},
+                    {"count": 999, "ending": "done", "values": ["b", "a"], "deviations": []},
+                ],
+                unseen=[DONE],
             ),
             variant("three", "untested", unseen=[DONE]),
         ],
@@ -65,7 +70,7 @@ def rows(text: str, title: str) -> list[list[str]]:
 
 def test_a_run_is_summed_up() -> None:
     assert rows(as_markdown(COVERED, [RUN]), "Runs") == [
-        ["smp2", "DragonFly 5.9", "2", "3: 1 conforms, 1 deviates, 1 untested", "1,009", "1 / 2"]
+        ["smp2", "DragonFly 5.9", "2", "3: 1 conforms, 1 deviates, 1 untested", "1,009", "2 / 3"]
     ]
 
 
@@ -83,7 +88,13 @@ def test_each_claim_has_its_verdict_on_each_run_or_the_reason_why_not() -> None:
 
 
 def test_what_did_not_come_up_is_told_of_variants_that_ran() -> None:
-    assert rows(as_markdown(COVERED, [RUN]), "Allowed and not seen") == [["`race`", "smp2", "1,000", "`a b done`"]]
+    assert rows(as_markdown(COVERED, [RUN]), "Allowed and not seen") == [["`race`", "smp2", "1,000", "`a b`"]]
+
+
+def test_what_did_more_than_one_thing_is_told_with_how_often_each() -> None:
+    assert rows(as_markdown(COVERED, [RUN]), "Races") == [
+        ["`race`", "T0:r0, T1:r0", "999 `b a`<br>1 `a - deadlock@T1.2`"]
+    ]
 
 
 @pytest.mark.parametrize(

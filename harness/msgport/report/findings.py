@@ -46,11 +46,12 @@ def read_run(folder: Path) -> Run:
 
 
 def as_markdown(covered: Iterable[Coverage], runs: Sequence[Run]) -> str:
-    """The tables: the runs, the deviations and where each was observed, the claims, what did not come up."""
+    """The tables: the runs, deviations and where each was observed, claims, races, what did not come up."""
     sections = (
         ("Runs", _runs(runs)),
         ("Deviations", _deviations(runs)),
         ("Claims", _claims(covered, runs)),
+        ("Races", _races(runs)),
         ("Allowed and not seen", _unseen(runs)),
     )
     return "\n".join(f"## {title}\n\n" + "\n".join(lines) + "\n" for title, lines in sections)
@@ -64,7 +65,7 @@ def _runs(runs: Sequence[Run]) -> Iterator[str]:
         environment = run.data["environment"]
         yield _row(
             run.name,
-            environment["kernel"],
+            environment["kernel"] + (", built-in spin ports" if environment.get("spin_builtin") else ""),
             environment["cpus"],
             f"{len(variants)}: " + ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())),
             f"{sum(variant['executions'] for variant in variants):,}",
@@ -98,14 +99,34 @@ def _claims(covered: Iterable[Coverage], runs: Sequence[Run]) -> Iterator[str]:
         yield _row(f"`{each.claim.id}`", each.claim.text + why, *verdicts)
 
 
+def _races(runs: Sequence[Run]) -> Iterator[str]:
+    """The variants that did more than one thing in some run, with how often each, the commonest first."""
+    found = {run.name: {v["name"]: v for v in run.data["variants"]} for run in runs}
+    order = dict.fromkeys(v["name"] for run in runs for v in run.data["variants"] if len(v["outcomes"]) > 1)
+    yield from _head("variant", "what is told", *found)
+    for name in order:
+        variants = [each.get(name) for each in found.values()]
+        told = next(", ".join(variant["observables"]) for variant in variants if variant)
+        yield _row(f"`{name}`", told or "the end", *(_counts(variant) if variant else "" for variant in variants))
+
+
+def _counts(variant: dict[str, Any]) -> str:
+    outcomes = sorted(variant["outcomes"], key=lambda outcome: -outcome["count"])
+    return "<br>".join(f"{outcome['count']:,} `{_words(outcome)}`" for outcome in outcomes)
+
+
+def _words(outcome: dict[str, Any]) -> str:
+    """Its values, and how it ended where that is not the usual."""
+    ending = [outcome["ending"]] if outcome["ending"] != "done" or not outcome["values"] else []
+    return " ".join((*outcome["values"], *ending))
+
+
 def _unseen(runs: Sequence[Run]) -> Iterator[str]:
     yield from _head("variant", "run", "executions", "never seen")
     for run in runs:
         for variant in run.data["variants"]:
             if variant["unseen"] and variant["verdict"] != Kind.UNTESTED:
-                outcomes = "<br>".join(
-                    f"`{' '.join((*outcome['values'], outcome['ending']))}`" for outcome in variant["unseen"]
-                )
+                outcomes = "<br>".join(f"`{_words(outcome)}`" for outcome in variant["unseen"])
                 yield _row(f"`{variant['name']}`", run.name, f"{variant['executions']:,}", outcomes)
 
 
