@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from msgport.cli import main
 from msgport.offline import judge_transcript
 from msgport.selection import choose
 
@@ -36,3 +37,9 @@ def test_what_a_real_kernel_did_is_still_what_was_counted(run: str) -> None:
     for result in judge_transcript(console, choose([], None), "both"):
         assert result.verdict.executions == then[result.variant.name]["executions"]
         assert result.verdict.seen == then[result.variant.name]["seen"]
+
+
+def test_the_findings_show_what_the_command_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["claims", "--results", *(str(RESULTS / run) for run in RUNS)]) == 0
+    page = (RESULTS.parent.parent / "docs" / "findings.md").read_text(encoding="utf-8")
+    assert page.partition("smp* -->\n\n")[2] == capsys.readouterr().out

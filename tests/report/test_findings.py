@@ -19,6 +19,7 @@ def variant(name: str, verdict: str, **fields: Any) -> dict[str, Any]:
         "name": name,
         "verdict": verdict,
         "executions": 0,
+        "seconds": 0.25,
         "seen": 0,
         "allowed": 0,
         "outcomes": [],
@@ -52,7 +53,13 @@ RUN = Run(
                 ],
                 unseen=[DONE],
             ),
-            variant("three", "untested", unseen=[DONE]),
+            variant("three", "untested", seconds=0.0, unseen=[DONE]),
+            variant(
+                "dies",
+                "conforms",
+                seconds=1.5,
+                outcomes=[{"count": 1, "ending": "panic trap@T0.1", "values": [], "deviations": []}],
+            ),
         ],
     },
 )
@@ -70,7 +77,7 @@ def rows(text: str, title: str) -> list[list[str]]:
 
 def test_a_run_is_summed_up() -> None:
     assert rows(as_markdown(COVERED, [RUN]), "Runs") == [
-        ["smp2", "DragonFly 5.9", "2", "3: 1 conforms, 1 deviates, 1 untested", "1,009", "2 / 3"]
+        ["smp2", "DragonFly 5.9", "2", "4: 2 conforms, 1 deviates, 1 untested", "1,009", "2 / 3", "0.5", "1.50"]
     ]
 
 

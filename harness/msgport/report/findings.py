@@ -58,11 +58,15 @@ def as_markdown(covered: Iterable[Coverage], runs: Sequence[Run]) -> str:
 
 
 def _runs(runs: Sequence[Run]) -> Iterator[str]:
-    yield from _head("run", "kernel", "CPUs", "variants", "executions", "outcomes seen / allowed")
+    """What each run was of and how long it took: its panics one by one, as the machine starts anew after each."""
+    titles = ("run", "kernel", "CPUs", "variants", "executions", "outcomes seen / allowed")
+    yield from _head(*titles, "seconds, panics apart", "of the longest that panics")
     for run in runs:
         variants = run.data["variants"]
         kinds = Counter(variant["verdict"] for variant in variants)
         environment = run.data["environment"]
+        panics = [v for v in variants if any(o["ending"].startswith("panic") for o in v["outcomes"])]
+        quiet = sum(v["seconds"] for v in variants) - sum(v["seconds"] for v in panics)
         yield _row(
             run.name,
             environment["kernel"] + (", built-in spin ports" if environment.get("spin_builtin") else ""),
@@ -70,6 +74,8 @@ def _runs(runs: Sequence[Run]) -> Iterator[str]:
             f"{len(variants)}: " + ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())),
             f"{sum(variant['executions'] for variant in variants):,}",
             f"{sum(v['seen'] for v in variants):,} / {sum(v['allowed'] for v in variants):,}",
+            f"{quiet:.1f}",
+            f"{max(v['seconds'] for v in panics):.2f}" if panics else "",
         )
 
 
