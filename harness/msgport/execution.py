@@ -73,11 +73,15 @@ class Execution:
         return "".join(life.text for life in self.lives)
 
     def observed(self) -> Observed:
-        """Add up what the loads observed. Raises StaleTranscriptError when a module was another variant's."""
-        loads = [load for life in self.lives for load in life.transcript.loads]
+        """Add up what the loads observed. Raises StaleTranscriptError when a module was another variant's.
+
+        What a console still held of loads before counts for nothing, least of all for a load that said nothing itself.
+        """
+        loads = [life.load for life in self.lives if life.load]
         observed = gather(self.variant, loads, {life.nonce: life.steps for life in self.lives})
+        silent = [f"load {life.nonce:08x}: none of its records came through" for life in self.lives if not life.load]
         deaths = [life.detail for life in self.lives if life.detail]
-        return replace(observed, problems=(*deaths, *observed.problems))
+        return replace(observed, problems=(*deaths, *silent, *observed.problems))
 
 
 def execute(

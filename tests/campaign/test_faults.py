@@ -17,6 +17,25 @@ from msgport_vm.machine import Event, EventKind, MachineError, UnloadRefusedErro
 from msgport_vm.userland import UserlandMachine
 
 
+class Mute(UserlandMachine):
+    """A machine whose console keeps the second load to itself, and says what the first one said once more."""
+
+    def __init__(self) -> None:
+        super().__init__(4)
+        self._said: list[Event] = []
+        self._loads = 0
+
+    def load(self, module: Path, tunables: Mapping[str, int], timeout: float) -> Iterator[Event]:
+        self._loads += 1
+        for event in super().load(module, tunables, timeout):
+            if event.kind is not EventKind.CONSOLE:
+                yield from self._said if self._loads == 2 else ()
+                yield event
+            elif self._loads != 2:
+                self._said.append(event)
+                yield event
+
+
 class Faulty(UserlandMachine):
     """A machine that runs a module to its end, and then ends the load or the unload in another way."""
 
@@ -60,3 +79,15 @@ def test_a_fault_makes_a_variant_inconclusive_in_its_own_words(machine: Faulty, 
         (result,) = run(machine, facts, [consult(choose(["two-senders/P=spin"], None)[0])], order, folder)
     assert result.verdict.kind == "inconclusive"
     assert words in result.verdict.detail
+
+
+def test_a_load_that_says_nothing_is_no_pass_and_an_old_one_counts_once(tmp_path: Path) -> None:
+    order = Order(Limits(0, 20), seed=1, nonce=0x1000)
+    with Mute() as machine:
+        facts = machine.boot()
+        folder = ResultsFolder.create_in(tmp_path / "results", datetime.now())
+        # What says something runs once a load, and so is loaded more than once.
+        (result,) = run(machine, facts, [consult(choose(["say"], None)[0])], order, folder)
+    assert result.verdict.kind == "inconclusive"
+    assert "load 00001001: none of its records came through" in result.verdict.detail
+    assert [row.count for row in result.verdict.rows] == [1]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from msgport.scenario.outcome import Outcome
 from msgport.transcript import Load, Segment, Sighting, lives, read
 from tests.transcript.writer import Writer, two_outcomes
@@ -145,6 +147,51 @@ def test_a_full_outcome_table_is_a_problem() -> None:
 def test_a_record_that_lacks_what_its_kind_holds_is_a_problem() -> None:
     assert "record 2 (out)" in only(Writer().begin().add("out", k=0).end(0).text).problems[0]
     assert "not known: spin" in only(Writer().begin().add("spin").end(0).text).problems[0]
+
+
+@pytest.mark.parametrize(
+    ("records", "problem"),
+    [
+        ([("out", {"k": 0, "n": 5}), ("out", {"k": 0, "n": 7}), ("end", {"i": 7})], "outcome 0 is counted twice"),
+        ([("out", {"k": 0, "n": 0}), ("end", {"i": 0})], "record 3 (out) does not hold what its kind should"),
+        ([("out", {"k": 0, "n": -1}), ("end", {"i": 0})], "record 3 (out) does not hold what its kind should"),
+        ([("out", {"k": 0, "n": 5}), ("end", {"i": "4_0"})], "record 4 (end) does not hold what its kind should"),
+        ([("env", {"cpus": 1}), ("out", {"k": 0, "n": 5}), ("end", {"i": 5})], "record 3 (env) does not hold"),
+        ([("builtin", {"kind": "spin"}), ("out", {"k": 0, "n": 5}), ("end", {"i": 5})], "record 3 (builtin) does not"),
+        (
+            [("out", {"k": 0, "n": 5}), ("end", {"i": 5, "why": "iterations"})],
+            "it ended after 5 executions, as if that were its limit, which is 1000",
+        ),
+        ([("out", {"k": 0, "n": 5}), ("end", {"i": 5, "why": "frozen"})], "an outcome froze it, and none did"),
+        (
+            [("frozen", {"k": 0, "i": 4}), ("out", {"k": 0, "n": 5}), ("end", {"i": 5})],
+            "outcome 0 froze it, and it did not end there",
+        ),
+        ([("out", {"k": 0, "n": 5}), ("end", {"i": 5, "why": "deadlock"})], "it tells of a deadlock in its end or"),
+    ],
+)
+def test_records_that_contradict_each_other_are_a_problem(
+    records: list[tuple[str, dict[str, object]]], problem: str
+) -> None:
+    writer = Writer().begin(iterations=1000).add("new", k=0, i=0, v="a", e="done")
+    for kind, fields in records:
+        if kind == "end":
+            fields = {"n": len(writer.lines), "why": "time", **fields}
+        writer.add(kind, **fields)
+    load = only(writer.text)
+    assert not load.complete
+    assert any(problem in each for each in load.problems)
+
+
+def test_a_load_without_a_record_of_its_environment_is_a_problem() -> None:
+    writer = Writer().add("begin", h="0123456789abcdef", s="x").add("new", k=0, i=0, v="a", e="done")
+    load = only(writer.add("out", k=0, n=1).end(1).text)
+    assert load.problems == ("record 1 is of kind new where env should be",)
+
+
+def test_a_deadlock_that_the_end_does_not_tell_of_is_a_problem() -> None:
+    writer = Writer().begin().add("new", k=0, i=0, v="-", e="deadlock@T0.1").add("out", k=0, n=1)
+    assert "not in both" in only(writer.end(1).text).problems[0]
 
 
 def test_lines_said_the_trace_and_what_is_stuck_are_kept() -> None:

@@ -11,16 +11,22 @@ class Writer:
     nonce: int = 0x5EED
     lines: list[str] = field(default_factory=list)
 
-    def add(self, kind: str, **fields: object) -> Writer:
+    def add(self, kind: str, /, **fields: object) -> Writer:
         body = f"{self.nonce:08x}:{len(self.lines):04x}:{kind}" + "".join(f" {k}={v}" for k, v in fields.items())
         length = len("msgport:") + 2 + 1 + len(body) + 1 + 8
         line = f"msgport:{length:02x}:{body}"
         self.lines.append(f"{line}:{binascii.crc32(line.encode()) & 0xFFFFFFFF:08x}")
         return self
 
-    def begin(self, scenario: str = "two-senders/P=spin", content: str = "0123456789abcdef", era: str = "E") -> Writer:
+    def begin(
+        self,
+        scenario: str = "two-senders/P=spin",
+        content: str = "0123456789abcdef",
+        era: str = "E",
+        iterations: int = 0,
+    ) -> Writer:
         self.add("begin", h=content, s=scenario)
-        return self.add("env", cpus=4, osrel=400000, era=era, inv=1, seed=7, iter=0, ms=500)
+        return self.add("env", cpus=4, osrel=400000, era=era, inv=1, seed=7, iter=iterations, ms=500)
 
     def end(self, iterations: int, why: str = "time") -> Writer:
         return self.add("end", n=len(self.lines), i=iterations, why=why)

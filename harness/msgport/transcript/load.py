@@ -17,6 +17,9 @@ from msgport.transcript.records import Record
 _ROOM_NEW = 55
 _ROOM_MORE = 70
 
+_PLACES = {"begin": 0, "env": 1, "builtin": 2}
+"""Where in a load the records stand that have a place of their own."""
+
 ENDS = ("time", "iterations", "enough", "frozen", "deadlock")
 """Why a load may have ended."""
 
@@ -107,7 +110,8 @@ def assemble(nonce: int, life: int, records: Iterable[Record], panic: Panic | No
     for sequence in sorted(numbered):
         reading.take(numbered[sequence])
     sightings = tuple(reading.sightings())
-    problems = [*conflicts, *_loss(numbered, panic), *reading.problems]
+    lost = tuple(_loss(numbered, panic))
+    problems = [*conflicts, *lost, *reading.problems, *(() if lost else reading.contradictions())]
     if reading.overflow:
         problems.append(f"the module's table had no room for {_count(reading.overflow, 'execution')}")
     return Load(
@@ -158,10 +162,10 @@ class _Reading:
 
     def _take(self, record: Record) -> None:
         get = record.field
+        if _PLACES.get(record.kind, record.sequence) != record.sequence:
+            raise ValueError
         match record.kind:
             case "begin":
-                if record.sequence != 0:
-                    raise ValueError
                 self.hash, self.scenario = get("h"), get("s")
             case "env":
                 self.environment = dict(record.fields)
@@ -170,30 +174,35 @@ class _Reading:
                     raise ValueError
                 self.spin_builtin = True
             case "new":
-                outcome = int(get("k"))
-                int(get("i")), get("v"), get("e")
+                outcome = _number(get("k"))
+                _number(get("i")), get("v"), get("e")
                 if outcome in self._new:
                     self.problems.append(f"outcome {outcome} is new twice")
                 self._new.setdefault(outcome, record)
             case "more":
-                int(get("k")), get("v")
+                _number(get("k")), get("v")
             case "say":
                 self.said.append(Said(get("t"), unquote(get("x"), errors="replace")))
             case "frozen":
-                self.frozen = int(get("k"))
+                self.frozen = _number(get("k"))
             case "ring":
                 entry = RingEntry(int(get("c")), int(get("t")), get("w"), int(get("s")), get("r"), _flags(get("f")))
                 self.trace.append(entry)
             case "stuck":
                 self.stuck[get("t")] = int(get("s"))
             case "out":
-                self._counts[int(get("k"))] = int(get("n"))
-            case "overflow":
-                self.overflow = int(get("n"))
-            case "end":
-                if int(get("n")) != record.sequence or get("why") not in ENDS:
+                outcome, count = _number(get("k")), _number(get("n"))
+                if count == 0:
                     raise ValueError
-                self.iterations, self.ended = int(get("i")), get("why")
+                if outcome in self._counts:
+                    self.problems.append(f"outcome {outcome} is counted twice")
+                self._counts[outcome] = count
+            case "overflow":
+                self.overflow = _number(get("n"))
+            case "end":
+                if _number(get("n")) != record.sequence or get("why") not in ENDS:
+                    raise ValueError
+                self.iterations, self.ended = _number(get("i")), get("why")
             case _:
                 self.problems.append(f"record {record.sequence} is of a kind that is not known: {record.kind}")
 
@@ -211,6 +220,26 @@ class _Reading:
         total = sum(self._counts.values()) + self.overflow
         if self.iterations is not None and total != self.iterations:
             self.problems.append(f"the counts add up to {total}, the executions to {self.iterations}")
+
+    def contradictions(self) -> Iterator[str]:
+        """What does not fit together although no record is missing; not asked when one is."""
+        for kind in ("begin", "env"):
+            at = self._numbered.get(_PLACES[kind])
+            if at is not None and at.kind != kind:
+                yield f"record {at.sequence} is of kind {at.kind} where {kind} should be"
+        if self.ended is None:
+            return
+        # The module of a page's example has no limit, and ends after one.
+        if self.ended == "iterations" and self.environment.get("iter", "0") not in ("0", str(self.iterations)):
+            limit = self.environment["iter"]
+            yield f"it ended after {self.iterations} executions, as if that were its limit, which is {limit}"
+        if self.ended == "frozen" and self.frozen is None:
+            yield "it ended because an outcome froze it, and none did"
+        if self.frozen is not None and self.ended not in ("frozen", "deadlock"):
+            yield f"outcome {self.frozen} froze it, and it did not end there"
+        deadlocked = any(record.field("e").startswith("deadlock") for record in self._new.values())
+        if deadlocked != (self.ended == "deadlock") and not self.overflow:
+            yield "it tells of a deadlock in its end or in its outcomes, not in both"
 
     def _values(self, number: int, new: Record) -> tuple[str, bool]:
         """The values of an outcome as they stand, and whether none of them can be missing."""
@@ -237,6 +266,13 @@ def _loss(numbered: Mapping[int, Record], panic: Panic | None) -> Iterator[str]:
         yield "no end record: the load was not over when the transcript stops, or its end was lost"
     if ends and panic is not None:
         yield f"the machine panicked after the load was over: {panic.text}"
+
+
+def _number(text: str) -> int:
+    """What ``%u`` printed. Raises ValueError: a sign, which a count that ran over may have, is none of it."""
+    if not text.isdecimal():
+        raise ValueError
+    return int(text)
 
 
 def _flags(text: str) -> str:
