@@ -37,7 +37,8 @@ RUN = Run(
     {
         "schema": 1,
         "environment": {"kernel": "DragonFly 5.9", "cpus": 2},
-        "claims": {"getport.first": "conforms", "initmsg.or-flags": "deviates"},
+        # As it was judged then; today other scenarios exercise the claims.
+        "claims": {"getport.first": "deviates", "initmsg.or-flags": "deviates"},
         "variants": [
             variant("flags", "deviates", executions=9, outcomes=[outcome(7, "initmsg-assigns-flags")]),
             variant(

@@ -133,12 +133,17 @@ def judge(
 
 
 def claim_verdicts(verdicts: Iterable[tuple[Variant, Verdict]]) -> dict[str, Kind]:
-    """The verdict on each claim: the worst of its variants', ``untested`` only if all are."""
+    """The verdict on each claim: the worst of its variants'."""
     claims: dict[str, Kind] = {}
     for variant, verdict in verdicts:
         for claim in variant.claims:
-            claims[claim] = max(claims.get(claim, Kind.UNTESTED), verdict.kind, key=_BADNESS.__getitem__)
+            claims[claim] = worst((claims.get(claim, Kind.UNTESTED), verdict.kind))
     return claims
+
+
+def worst(kinds: Iterable[Kind]) -> Kind:
+    """The worst of some variants' verdicts, ``untested`` only if all are, or if there are none."""
+    return max(kinds, key=_BADNESS.__getitem__, default=Kind.UNTESTED)
 
 
 def _kind(

@@ -184,7 +184,7 @@ _ALL = (
         "abortmsg.calls",
         _MESSAGES,
         "abortmsg calls the abort function of an abortable message.",
-        reading="'Try' leaves open whether a message not yet sent, or answered already, counts.",
+        reading="'Try' is said of the abort, not of the call: that is made for any such message, sent or not.",
     ),
     Claim(
         "abortmsg.only-abortable",
@@ -200,7 +200,7 @@ _ALL = (
         "initport-spin.lock",
         _PORTS,
         "initport_spin sets up the spinlock inside the port, which protects all access to it.",
-        untestable="a lock inside the port shows itself only in that nothing is lost, which other claims cover",
+        reading="The lock cannot be seen, but what it protects can: threads that use a port at once lose no message.",
     ),
     Claim("initport-spin.handlers", _PORTS, "initport_spin gives a port the spin kind's handlers."),
     Claim("initport-serialize.handlers", _PORTS, "initport_serialize gives a port the serializer kind's handlers."),
@@ -288,6 +288,12 @@ _ALL = (
     Claim("message.pointer", _EXAMPLES, "Example 2: the argument may be a pointer, in u.ms_resultp."),
     Claim("putport.async", _NOTES, "The default putport handlers only ever queue the message: they return EASYNC."),
     Claim("putport.sync-context", _NOTES, "A synchronous putport handler runs in the sender's context."),
+    Claim(
+        "port.override",
+        _NOTES,
+        "A port's handlers can be replaced by one's own.",
+        reading="The page goes on to say how for two of them, putport and replyport.",
+    ),
     Claim("putport.override-putonly", _NOTES, "initport_putonly replaces a port's putport handler."),
     Claim("putport.override-pointer", _NOTES, "Assigning mp_putport replaces a port's putport handler."),
     Claim(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from msgport.check.verdict import Kind
+from msgport.check.verdict import Kind, worst
 from msgport.model.semantics import DEVIATIONS
 from msgport.report.claims import Coverage
 from msgport.report.data import SCHEMA_VERSION
@@ -26,9 +26,9 @@ class Run:
     name: str
     data: dict[str, Any]
 
-    def verdict(self, claim: str) -> str:
-        """The verdict on a claim; ``untested`` when none of its variants was run."""
-        return str(self.data["claims"].get(claim, Kind.UNTESTED))
+    def verdict(self, scenarios: Collection[str]) -> str:
+        """The verdict on a claim that these scenarios exercise today, which may be others than when it ran."""
+        return worst(Kind(v["verdict"]) for v in self.data["variants"] if v["name"].partition("/")[0] in scenarios)
 
 
 def read_run(folder: Path) -> Run:
@@ -100,7 +100,7 @@ def _claims(covered: Iterable[Coverage], runs: Sequence[Run]) -> Iterator[str]:
         if each.claim.section != section:
             section = each.claim.section
             yield _row(f"**{section}**", "", *("" for _ in runs))
-        verdicts = [run.verdict(each.claim.id) if each.scenarios else "untestable" for run in runs]
+        verdicts = [run.verdict(each.scenarios) if each.scenarios else "untestable" for run in runs]
         why = "" if each.scenarios else f" *Not tested: {each.claim.untestable}.*"
         yield _row(f"`{each.claim.id}`", each.claim.text + why, *verdicts)
 
