@@ -25,8 +25,9 @@ from msgport.manual.api import Era
 from msgport.manual.panics import ASSERTIONS
 from msgport.report.data import VariantResult, run_data
 from msgport.report.results import ResultsFolder
-from msgport.scenario.outcome import ANY, ANYTHING
+from msgport.scenario.outcome import ANY, ANYTHING, matches
 from msgport.scenario.source import ScenarioError
+from msgport.transcript import Load
 from msgport_vm.machine import BuildError, Facts, Machine, MachineError
 
 WRITE_EVERY = 1.0
@@ -164,14 +165,21 @@ class _Lane:
         transcript = work.results.write_file(variant.name, "transcript.txt", execution.text)
         observed = execution.observed()
         loads = [life.load for life in execution.lives if life.load]
-        if any(load.spin_builtin != models.semantics.spin_builtin for load in loads if load.environment):
-            problem = (
-                "the module found the threads' built-in ports to be of another kind than the machine was booted with"
-            )
-            observed = replace(observed, problems=(*observed.problems, problem))
+        observed = replace(observed, problems=tuple(dict.fromkeys((*observed.problems, *_at_odds(models, loads)))))
         verdict = models.judge(observed, work.order.by, require_seen=work.order.require_seen)
         path = str(source.relative_to(work.results.path))
         return VariantResult(variant, verdict, seconds, transcript, path, substituted(variant, Era(work.facts.era)))
+
+
+def _at_odds(models: Models, loads: Iterable[Load]) -> Iterator[str]:
+    """Where a module and the models that it was made from say different things: then one of them is wrong."""
+    for load in loads:
+        if load.environment and load.spin_builtin != models.semantics.spin_builtin:
+            yield "the module found the threads' built-in ports to be of another kind than the machine was booted with"
+        for sighting in load.sightings:
+            known = sighting.whole and not models.variant.says and sighting.number == load.frozen
+            if known and any(matches(pattern, sighting.outcome) for pattern in models.kernel.outcomes):
+                yield f"the module took for forbidden, and stopped at, what the kernel model allows: {sighting.outcome}"
 
 
 def _alone(machine: Machine, work: _Work) -> Generator[tuple[int, VariantResult], None, None]:

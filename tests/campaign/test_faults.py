@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -12,9 +12,11 @@ from msgport.campaign import Order, run
 from msgport.check.models import consult
 from msgport.execution import Limits
 from msgport.report.results import ResultsFolder
+from msgport.scenario.canonical import content_hash
 from msgport.selection import choose
 from msgport_vm.machine import Event, EventKind, MachineError, UnloadRefusedError
 from msgport_vm.userland import UserlandMachine
+from tests.transcript.writer import Writer
 
 
 class Mute(UserlandMachine):
@@ -34,6 +36,21 @@ class Mute(UserlandMachine):
             elif self._loads != 2:
                 self._said.append(event)
                 yield event
+
+
+class Scripted(UserlandMachine):
+    """A machine on which a module says what it is told to."""
+
+    def __init__(self, records: Callable[[int], Writer]) -> None:
+        super().__init__(4)
+        self._records = records
+
+    def load(self, module: Path, tunables: Mapping[str, int], timeout: float) -> Iterator[Event]:
+        yield Event(EventKind.CONSOLE, self._records(tunables["msgport.nonce"]).text)
+        yield Event(EventKind.LOADED)
+
+    def unload(self, module: Path) -> Iterator[Event]:
+        yield from ()
 
 
 class Faulty(UserlandMachine):
@@ -91,3 +108,18 @@ def test_a_load_that_says_nothing_is_no_pass_and_an_old_one_counts_once(tmp_path
     assert result.verdict.kind == "inconclusive"
     assert "load 00001001: none of its records came through" in result.verdict.detail
     assert [row.count for row in result.verdict.rows] == [1]
+
+
+def test_a_module_that_stops_at_what_is_allowed_is_no_pass(tmp_path: Path) -> None:
+    (variant,) = choose(["two-senders/P=spin"], None)
+
+    def records(nonce: int) -> Writer:
+        writer = Writer(nonce).begin(content=content_hash(variant)).add("new", k=0, i=0, v="a,b,c", e="done")
+        return writer.add("frozen", k=0, i=0).add("out", k=0, n=1).end(1, "frozen")
+
+    with Scripted(records) as machine:
+        facts = machine.boot()
+        folder = ResultsFolder.create_in(tmp_path / "results", datetime.now())
+        (result,) = run(machine, facts, [consult(variant)], Order(Limits(0, 20), seed=1, nonce=0x1000), folder)
+    assert result.verdict.kind == "inconclusive"
+    assert "stopped at, what the kernel model allows: a b c done" in result.verdict.detail

@@ -41,7 +41,7 @@ AB = Outcome("done", ("a", "b"))
 BA = Outcome("done", ("b", "a"))
 BB = Outcome("done", ("b", "b"))
 SLEEPS = Outcome("deadlock@T1.2", ("a", "-"))
-TORN = Panic("not-owner", 'assertion "x"', (), 0, 0)
+TORN = Panic("not-owner", 'assertion "x"')
 
 
 def load(
@@ -170,7 +170,7 @@ def test_a_panic_is_judged_by_its_class_and_the_steps_that_it_can_have_struck_in
 
 
 def test_a_trap_or_an_illegible_panic_is_inconclusive() -> None:
-    trap = Panic(None, "Fatal trap 12: page fault", (), 0, 0)
+    trap = Panic(None, "Fatal trap 12: page fault")
     found = verdict(load((AB, 1), panic=trap), manual=[ANYTHING], kernel=[ANYTHING])
     assert found.kind is Kind.INCONCLUSIVE
     assert "Fatal trap 12" in found.detail

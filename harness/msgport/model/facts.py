@@ -28,8 +28,6 @@ class Facts:
         self._declared()
         self._flow()
 
-        moves = {t for t, s in self.statements if s.op == "setcpu"}
-        self.moving = bool(moves)
         self.cpus = [{thread.cpu} for thread in variant.threads]
         for t, s in self.statements:
             if s.op == "setcpu" and isinstance(s.arguments[0], int):

@@ -13,8 +13,7 @@ _DEATH = re.compile(
     r'^Debugger\("panic"\)|^panic\(\) at panic\+|^Trace beginning at frame |SECONDARY PANIC ON CPU', re.M
 )
 _TRAP = re.compile(r"Fatal (?:trap \d+|double fault)\b.*|DOUBLE FAULT - KERNEL STACK GUARD HIT!")
-_SECONDARY = re.compile(r"SECONDARY PANIC ON CPU.*")
-_SPINLOCKS = re.compile(r"panic with (\d+) spinlocks held")
+_SECONDARY = re.compile(r"SECONDARY PANIC ON CPU")
 _FRAME = re.compile(r"^(\w+)\(\) at \1\+", re.M)
 _AFTERWARDS = re.compile(r"^(?:cpuid = |Trace beginning at|Debugger\(|CPU\d+ stopping|Stopped at|Uptime:|db> )")
 _CPU = re.compile(r"^cpuid = (\d+)$", re.M)
@@ -34,16 +33,12 @@ class Panic:
     """How a machine died.
 
     ``name`` is a class from ``manual.panics``, or None when neither the text nor the stack trace tells it, or the text
-    announces a trap: then nothing follows from it about the message ports. ``text`` is what the kernel said;
-    ``secondary`` what other CPUs said after it; ``spinlocks`` how many were held; ``at`` where in the plain text it
-    stands; ``cpu`` which CPU panicked, None when that line is torn.
+    announces a trap: then nothing follows from it about the message ports. ``text`` is what the kernel said; ``cpu``
+    which CPU panicked, None when that line is torn.
     """
 
     name: str | None
     text: str
-    secondary: tuple[str, ...]
-    spinlocks: int
-    at: int
     cpu: int | None = None
 
 
@@ -57,28 +52,18 @@ def find(text: str, start: int, end: int) -> Panic | None:
     first = min((match.start() for match in (trap, panic, death) if match), default=None)
     if first is None:
         return None
-    held = _SPINLOCKS.search(part)
-    secondary = [match[0] for match in _SECONDARY.finditer(part)]
     name: str | None = None
     if trap and (panic is None or trap.start() < panic.start()):
         said = trap[0]
     elif panic:
         name, said = _read(part[panic.start() :])
-        secondary += [match[0] for match in announced[1:]]
-        if name in (None, OTHER) and secondary:
+        if name in (None, OTHER) and (announced[1:] or _SECONDARY.search(part)):
             # Another CPU panicked at the same moment, and their words stand in each other.
             name = _traced(part[first:])
     else:
         name, said = _traced(part[first:]), "a panic whose text was lost"
     cpu = _CPU.search(part, first)
-    return Panic(
-        name,
-        said.strip(),
-        tuple(secondary),
-        int(held[1]) if held else 0,
-        start + first,
-        int(cpu[1]) if cpu else None,
-    )
+    return Panic(name, said.strip(), int(cpu[1]) if cpu else None)
 
 
 def _traced(text: str) -> str | None:
