@@ -22,6 +22,9 @@ from msgport_vm.machine import EventKind, Machine, MachineError, UnloadRefusedEr
 LOADS = 4096
 """Loads of one variant at most, so that each variant of a run can have so many nonces to itself."""
 
+SLOWEST = 0.005
+"""Seconds that an execution may take, many CPUs on few cores and an emulator included."""
+
 CERTAIN = 3
 """Loads that are enough where the models allow one outcome only, and it is a panic, a deadlock or what is said."""
 
@@ -31,7 +34,8 @@ class Limits:
     """How long to go on: ``seconds`` of wall time and ``executions``, over all loads together; 0 is no limit.
 
     After ``enough`` executions, unless that is 0, a variant is over as soon as it has shown every allowed outcome.
-    ``silence`` is how many seconds a machine may say nothing before it counts as hung.
+    ``silence`` is how many seconds a machine may say nothing before it counts as hung, beside those that its module
+    is given to count outcomes in: once each has been told, it says nothing until the end.
     """
 
     seconds: float
@@ -110,7 +114,8 @@ def execute(
             tunables["msgport.seed"] = (seed + number) % 2**31
             tunables["msgport.ms"] = max(1, round(left * 1000)) if limits.seconds else 0
             tunables["msgport.iterations"] = limits.executions - executed if limits.executions else 0
-        life = live(machine, module, models.variant, tunables, limits.silence, beat)
+        working = left if limits.seconds else SLOWEST * (limits.executions - executed)
+        life = live(machine, module, models.variant, tunables, limits.silence + max(0.0, working), beat)
         execution.lives.append(life)
         executed += max(1, (life.load and life.load.iterations) or 0)
         if not _goes_on(models, execution.lives):

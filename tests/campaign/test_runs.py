@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from msgport.execution import Limits
 from msgport.report.data import VariantResult
 from msgport.report.results import ResultsError, ResultsFolder
 from msgport.selection import choose
+from msgport_vm.machine import Event
 from msgport_vm.userland import UserlandMachine
 
 
@@ -181,6 +183,18 @@ def test_an_interrupted_run_keeps_what_it_has_and_leaves_no_process(how: signal.
         os.killpg(process.pid, 0)
 
 
+class Watched(UserlandMachine):
+    """A machine that notes how long it may say nothing before it counts as hung."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.timeouts: list[float] = []
+
+    def load(self, module: Path, tunables: Mapping[str, int], timeout: float) -> Iterator[Event]:
+        self.timeouts.append(timeout)
+        return super().load(module, tunables, timeout)
+
+
 def ran(folder: Path, limits: Limits, *names: str) -> list[VariantResult]:
     """Run variants of the catalogue for so long."""
     with UserlandMachine() as machine:
@@ -195,6 +209,23 @@ def test_a_variant_is_over_once_it_has_shown_all_it_may_often_enough(tmp_path: P
         assert result.verdict.kind is Kind.CONFORMS and result.verdict.seen == result.verdict.allowed
     assert results[0].verdict.executions == 200
     assert results[1].verdict.executions >= 200
+
+
+@pytest.mark.parametrize(
+    ("limits", "long_enough"),
+    [(Limits(seconds=0.5, silence=20), 20.4), (Limits(seconds=0, executions=2000, silence=20), 25.0)],
+    ids=["seconds", "executions"],
+)
+def test_a_module_that_counts_for_long_is_not_taken_for_a_hang(
+    limits: Limits, long_enough: float, tmp_path: Path
+) -> None:
+    (models,) = [consult(variant) for variant in choose(["domsg-reply"], None)]
+    with Watched() as machine:
+        facts = machine.boot()
+        results = ResultsFolder.create(tmp_path / "r")
+        (result,) = campaign.run(machine, facts, [models], Order(limits, 1, 7), results)
+    assert result.verdict.kind is Kind.CONFORMS
+    assert [timeout >= long_enough for timeout in machine.timeouts] == [True]
 
 
 def test_a_module_of_the_same_text_is_compiled_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
