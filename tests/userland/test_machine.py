@@ -14,7 +14,14 @@ from pathlib import Path
 import pytest
 
 from msgport_vm.machine import BuildError, Event, EventKind, Machine, MachineError, UnloadRefusedError
-from msgport_vm.userland import UserlandMachine, build_runtime, default_cache, default_sources, find_compiler
+from msgport_vm.userland import (
+    MODULE_FLAGS,
+    UserlandMachine,
+    build_runtime,
+    default_cache,
+    default_sources,
+    find_compiler,
+)
 from tests.processes import is_gone
 
 from .conftest import collect, collect_text
@@ -87,6 +94,21 @@ def test_load_and_unload_print_on_the_console(machine: UserlandMachine, tmp_path
     assert load(machine, module) == ("hello\n", Event(EventKind.LOADED))
     assert collect_text(machine.unload(module)) == "bye\n"
     assert load(machine, module) == ("hello\n", Event(EventKind.LOADED))
+
+
+def test_a_module_loaded_again_starts_afresh_even_if_the_host_keeps_it(
+    machine: UserlandMachine, tmp_path: Path
+) -> None:
+    """Some hosts' ``dlclose`` unmaps nothing; here one module is linked so that this host's does not either."""
+    count = 'kprintf("load %d, unload %d\\n", ++loads, unloads);'
+    module = build(machine, tmp_path, count, unload="++unloads;", before="static int loads = 0, unloads = 0;")
+    include = default_sources() / "include"
+    command = [find_compiler().command, *MODULE_FLAGS, "-Wl,-z,nodelete", "-I", str(include), "-o", str(module)]
+    subprocess.run([*command, str(module.with_suffix(".c"))], check=True)
+    for _ in range(3):
+        assert load(machine, module) == ("load 1, unload 0\n", Event(EventKind.LOADED))
+        assert collect_text(machine.unload(module)) == ""
+    assert sorted(each.name for each in module.parent.iterdir()) == ["sample.c", "sample.ko"]
 
 
 def test_tunables_hold_for_one_load(machine: UserlandMachine, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <link.h>
 #include <pthread.h>
 #include <stdint.h>
@@ -87,6 +88,68 @@ undefined_symbol(const char *said, char *symbol, size_t size)
 	return (1);
 }
 
+/* All of a buffer into a file; 0, or -1 and errno. */
+static int
+write_all(int fd, const char *from, size_t size)
+{
+	ssize_t written;
+
+	for (; size > 0; from += written, size -= (size_t)written) {
+		written = write(fd, from, size);
+		if (written < 0)
+			return (-1);
+	}
+	return (0);
+}
+
+/* A copy of a file beside it, under a name that goes into `name'. */
+static int
+copy_file(const char *path, char *name, size_t size)
+{
+	char buffer[4096];
+	ssize_t got = -1;
+	int from, status = -1, to;
+
+	if ((size_t)snprintf(name, size, "%s.XXXXXX", path) >= size ||
+	    (to = mkstemp(name)) < 0)
+		return (-1);
+	if ((from = open(path, O_RDONLY)) >= 0) {
+		while ((got = read(from, buffer, sizeof(buffer))) > 0 &&
+		    (status = write_all(to, buffer, (size_t)got)) == 0)
+			continue;
+		close(from);
+	}
+	if (close(to) != 0 || got != 0 || status != 0) {
+		unlink(name);
+		return (-1);
+	}
+	return (0);
+}
+
+/*
+ * Each load has a module's data as they are in its file.  Where dlclose() keeps
+ * what was loaded once, as musl's does, the next load is of a copy.
+ */
+static void *
+open_afresh(const char *path)
+{
+	char name[PATH_MAX];
+	void *handle;
+
+	handle = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NOLOAD);
+	if (handle == NULL)
+		return (dlopen(path, RTLD_NOW | RTLD_LOCAL));
+	dlclose(handle);
+	if (copy_file(path, name, sizeof(name)) != 0) {
+		fprintf(stderr, "%s: a copy of it cannot be made: %s\n", path,
+		    strerror(errno));
+		return (NULL);
+	}
+	handle = dlopen(name, RTLD_NOW | RTLD_LOCAL);
+	unlink(name);
+	return (handle);
+}
+
 enum ul_load
 ul_host_open(const char *path, struct ul_file *file)
 {
@@ -94,7 +157,7 @@ ul_host_open(const char *path, struct ul_file *file)
 
 	if (access(path, R_OK) != 0)
 		return (UL_NO_FILE);
-	file->handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	file->handle = open_afresh(path);
 	if (file->handle == NULL) {
 		said = dlerror();
 		if (said == NULL)
@@ -145,33 +208,25 @@ copy_image(char *to, const volatile char *from, size_t size)
 int
 module_image(const char *path)
 {
-	char *copy;
-	size_t done;
-	ssize_t written;
+	static char copy[4096];		/* a trap may be one in malloc() */
+	size_t done, size;
 	int fd, n, status = 0;
 
 	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
 	if (fd < 0)
 		return (-1);
 	pthread_mutex_lock(&segments_mutex);
-	for (n = 0; status == 0 && n < MAXSEGMENTS; ++n) {
+	for (n = 0; n < MAXSEGMENTS; ++n) {
 		if (segments[n].handle == NULL)
 			continue;
-		copy = malloc(segments[n].size);
-		if (copy == NULL) {
-			status = -1;
-			break;
+		for (done = 0; status == 0 && done < segments[n].size;
+		    done += size) {
+			size = segments[n].size - done;
+			if (size > sizeof(copy))
+				size = sizeof(copy);
+			copy_image(copy, segments[n].start + done, size);
+			status = write_all(fd, copy, size);
 		}
-		copy_image(copy, segments[n].start, segments[n].size);
-		for (done = 0; done < segments[n].size; done += (size_t)written) {
-			written = write(fd, copy + done,
-			    segments[n].size - done);
-			if (written < 0) {
-				status = -1;
-				break;
-			}
-		}
-		free(copy);
 	}
 	pthread_mutex_unlock(&segments_mutex);
 	if (close(fd) != 0)
