@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from msgport.manual.panics import PANICS, classify
@@ -28,3 +30,18 @@ def test_misuse_panics(make_bench: MakeBench, case: str, panic: str) -> None:
 
 def test_every_class_of_panic_is_shown() -> None:
     assert {panic.name for panic in PANICS} <= set(PANIC_CASES.values())
+
+
+@pytest.mark.parametrize(
+    ("case", "text"),
+    [
+        (
+            "oncpu_put_on_a_spin_port_that_is_not_fixed",
+            r"lwkt_begin_oncpu/sendmsg_oncpu\(\) illegal on port \S+ msg \S+",
+        ),
+        ("sleep_on_nothing", "tsleep: no ident"),
+    ],
+)
+def test_a_panic_without_a_class_has_the_kernels_words(make_bench: MakeBench, case: str, text: str) -> None:
+    _, last = make_bench("panics").run(case)
+    assert re.fullmatch(text, last.text)

@@ -259,6 +259,32 @@ CASE(wakeup_wakes_all_and_wakeup_one_one)
 	CHECK(count == 4);
 }
 
+/* Who has only said that it is going to sleep is not the one that is woken. */
+CASE(wakeup_one_wakes_one_that_sleeps)
+{
+	count = 0;
+	tsleep_interlock(&word, 0);
+	await_sleep(start(1, sleep_once, &word), "once");
+	wakeup_one(&word);
+	await(&count, 1);
+	finish();
+	tsleep_remove(curthread);
+}
+
+CASE(an_interlock_on_something_else_is_no_sleep)
+{
+	tsleep_interlock(&count, 0);
+	CHECK(tsleep(&word, PINTERLOCKED, "never", 0) == 0);
+	tsleep_remove(curthread);
+}
+
+CASE(a_thread_that_moves_is_on_no_sleep_queue)
+{
+	tsleep_interlock(&word, 0);
+	lwkt_migratecpu((mycpuid + 1) % ncpus);
+	CHECK((curthread->td_flags & TDF_TSLEEPQ) == 0);
+}
+
 CASE(a_wakeup_after_the_interlock_is_not_lost)
 {
 	tsleep_interlock(&word, 0);

@@ -290,3 +290,8 @@ CASE(oncpu_put_on_a_spin_port_that_is_not_fixed) /* panics: other */
 	setup();
 	lwkt_sendmsg_oncpu(&port, &msg);
 }
+
+CASE(sleep_on_nothing) /* panics: other */
+{
+	tsleep(NULL, 0, "nothing", 0);
+}

@@ -15,7 +15,6 @@ struct kld {
 	int		registered;	/* its MOD_LOAD returned 0 */
 };
 
-
 static TAILQ_HEAD(, kld) files = TAILQ_HEAD_INITIALIZER(files);
 static _Atomic int busy;
 
@@ -109,7 +108,6 @@ load(const char *path)
 		/* FALLTHROUGH */
 	case UL_NOT_A_MODULE:
 		kprintf("linker_load_file: Unsupported file type\n");
-		error = ENOEXEC;
 		ul_host_free(kld);
 		answer("failed", "kldload: an error occurred while loading "
 		    "the module. Please check dmesg(8) for more details.");

@@ -99,16 +99,16 @@ tsleep(const volatile void *ident, int flags, const char *wmesg, int timo)
 	struct bucket *bucket;
 	int error = 0;
 
+	KASSERT(ident != NULL, ("tsleep: no ident"));
 	ul_poll();
 	crit_enter_quick(td);
-	if (ident == NULL)
-		ident = td;
 	if ((flags & PINTERLOCKED) == 0)
 		tsleep_interlock(ident, flags);
 	bucket = bucket_of(ident);
 	td->td_wmesg = wmesg;
 	lock_bucket(bucket);
-	if (td->td_flags & TDF_TSLEEPQ) {
+	/* An interlock on something else is none on this. */
+	if ((td->td_flags & TDF_TSLEEPQ) && td->td_wchan == ident) {
 		td->td_flags |= TDF_TSLEEP_DESCHEDULED;
 		lwkt_deschedule_self(td);
 		if (timo != 0)
@@ -175,7 +175,7 @@ awaken(void *arg)
 }
 
 static void
-wake(const volatile void *ident, int most, int mycpu_only)
+wake(const volatile void *ident, int one, int mycpu_only)
 {
 	struct bucket *bucket = bucket_of(ident);
 	lwkt_queue woken = TAILQ_HEAD_INITIALIZER(woken);
@@ -190,13 +190,14 @@ wake(const volatile void *ident, int most, int mycpu_only)
 		if (td->td_wchan != ident ||
 		    (mycpu_only && td->td_gd != mycpu))
 			continue;
-		if (most-- == 0)
-			break;
 		/* One that only set its interlock finds out by itself. */
 		asleep = td->td_flags & TDF_TSLEEP_DESCHEDULED;
 		remove_locked(bucket, td);
-		if (asleep)
+		if (asleep) {
 			TAILQ_INSERT_TAIL(&woken, td, td_sleepq);
+			if (one)
+				break;
+		}
 	}
 	unlock_bucket(bucket);
 	TAILQ_FOREACH_MUTABLE(td, &woken, td_sleepq, next) {
@@ -211,7 +212,7 @@ wake(const volatile void *ident, int most, int mycpu_only)
 void
 wakeup(const volatile void *ident)
 {
-	wake(ident, -1, 0);
+	wake(ident, 0, 0);
 }
 
 void
@@ -223,7 +224,7 @@ wakeup_one(const volatile void *ident)
 void
 wakeup_mycpu(const volatile void *ident)
 {
-	wake(ident, -1, 1);
+	wake(ident, 0, 1);
 }
 
 void

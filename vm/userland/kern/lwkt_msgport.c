@@ -540,8 +540,8 @@ static const struct kind panic_kind = {
 static int
 lwkt_panic_putport_oncpu(lwkt_port_t port, lwkt_msg_t msg)
 {
-	panic("lwkt_begin_oncpu/do_oncpu/sendmsg_oncpu() illegal on port %p "
-	    "msg %p", (void *)port, (void *)msg);
+	panic("lwkt_begin_oncpu/sendmsg_oncpu() illegal on port %p msg %p",
+	    (void *)port, (void *)msg);
 }
 
 static int

@@ -275,6 +275,7 @@ lwkt_setcpu_self(globaldata_t rgd)
 		return;
 	crit_enter_quick(td);
 	KKASSERT(gd->gd_intr_nesting_level == 0 && gd->gd_spinlocks == 0);
+	tsleep_remove(td);
 	dequeue(td);
 	td->td_flags = (td->td_flags & ~TDF_RUNNING) | TDF_MIGRATING;
 	/*
@@ -309,6 +310,7 @@ lwkt_rele(thread_t td)
 	int refs = --td->td_refs;
 
 	KKASSERT(refs >= 0);
+	/* A kernel leaves it to the thread to look, once a tick. */
 	if (refs == 0)
 		wakeup(td);	/* the address only: it may be gone by now */
 }
