@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ from msgport.scenario.parser import parse
 from msgport.scenario.program import Variant
 from msgport.transcript import Load, read
 from msgport_vm.machine import EventKind, MachineError, UnloadRefusedError
-from msgport_vm.userland import UserlandMachine, find_compiler
+from msgport_vm.userland import UserlandMachine, default_sources, find_compiler
 
 NONCE = 0x600DCAFE
 
@@ -203,3 +204,23 @@ def test_without_any_limit_the_module_refuses_to_run(machine: UserlandMachine, t
     run = Run(machine, catalogue_variant("beginmsg"), tmp_path, iterations=0)
     assert re.search("neither msgport.iterations nor msgport.ms is set", run.text)
     assert "new k=" not in run.text
+
+
+def test_who_unloads_a_module_has_been_on_every_cpu_that_ran_it(tmp_path: Path) -> None:
+    """An IPI's function may still be on its way out of the module: no thread runs on its CPU before that."""
+    shutil.copytree(default_sources(), tmp_path / "sources")
+    file = tmp_path / "sources" / "kern" / "lwkt_thread.c"
+    text = file.read_text()
+    moves = "\tglobaldata_t gd = mycpu;\n\n\tul_poll();\n\tif (rgd == gd)\n"
+    assert text.count(moves) == 1
+    tell = '\tif (strcmp(td->td_comm, "kldunload") == 0)\n\t\tkprintf("to %d\\n", (int)rgd->gd_cpuid);\n'
+    file.write_text(text.replace(moves, moves.replace("\tul_poll();\n", "\tul_poll();\n" + tell)))
+    # Its threads belong to CPUs 0 and 1, and one visits CPU 2.
+    module = generate(catalogue_variant("moving-owner"), None, nonce=NONCE, seed=1, iterations=1, milliseconds=0)
+    write(module, tmp_path / "module")
+    with UserlandMachine(cpus=4, sources=tmp_path / "sources") as machine:
+        machine.boot()
+        loadable = machine.build(tmp_path / "module")
+        assert list(machine.load(loadable, {}, timeout=20))[-1].kind is EventKind.LOADED
+        unloading = "".join(event.text for event in machine.unload(loadable))
+    assert unloading == "to 0\nto 1\nto 2\nto 3\n"
