@@ -25,7 +25,7 @@
 static struct thread *client_td, *server_td;
 static int ms = 250, bare, deadline;
 
-/* Apart from the code: an emulator translates a page that is written to anew. */
+/* Apart from the code: an emulator translates written pages anew. */
 static struct {
 	struct lwkt_port port;
 	struct lwkt_msg	msg;

@@ -98,7 +98,8 @@ main(int argc, char **argv)
 	long n;
 
 	if ((argc != 3 && argc != 5) || (trips = atol(argv[2])) < 1) {
-		fprintf(stderr, "usage: pingpong cond|spin TRIPS [CORE CORE]\n");
+		fprintf(stderr,
+		    "usage: pingpong cond|spin TRIPS [CORE CORE]\n");
 		return (2);
 	}
 	if (argc == 5) {

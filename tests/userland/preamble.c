@@ -76,7 +76,7 @@ finish(void)
 			tsleep(&finished, PINTERLOCKED, "finish", 0);
 	}
 	for (n = 0; n < nworkers; ++n) {
-		/* Read once: its sleep ends each tick, and there is none then. */
+		/* Read once: its sleep ends at each tick. */
 		while ((why = workers[n].td->td_wmesg) == NULL ||
 		    strcmp(why, "tdreap") != 0)
 			tsleep(&finished, 0, "reap", 1);

@@ -7,7 +7,7 @@
 
 enum stop {
 	STOP_PANIC,	/* into the debugger, or a reboot without one */
-	STOP_HANG,	/* nothing runs; a break on the line or an NMI gets the debugger */
+	STOP_HANG,	/* nothing runs; a break or an NMI gets the debugger */
 	STOP_DEAF	/* nothing runs, and neither is heard */
 };
 

@@ -70,7 +70,7 @@ CASE(waitmsg_via_a_null_port) /* panics: waitmsg-illegal */
 	lwkt_waitmsg(&msg, 0);
 }
 
-CASE(domsg_with_a_replyonly_port_to_an_asynchronous_one) /* panics: waitmsg-illegal */
+CASE(domsg_with_a_replyonly_port_to_a_queue) /* panics: waitmsg-illegal */
 {
 	setup();
 	lwkt_initport_replyonly(&reply, replyport_of_mine);
@@ -237,14 +237,14 @@ CASE(serializer_entered_twice) /* panics: serialized-twice */
 	lwkt_serialize_enter(&slz);
 }
 
-CASE(put_on_a_serializer_port_without_its_serializer) /* panics: not-serialized */
+CASE(put_on_a_serializer_port_without_it) /* panics: not-serialized */
 {
 	setup();
 	lwkt_initport_serialize(&port, &slz);
 	lwkt_sendmsg(&port, &msg);
 }
 
-CASE(waitport_on_a_serializer_port_without_its_serializer) /* panics: not-serialized */
+CASE(waitport_on_a_serializer_port_without_it) /* panics: not-serialized */
 {
 	setup();
 	lwkt_initport_serialize(&port, &slz);

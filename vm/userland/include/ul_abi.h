@@ -28,7 +28,7 @@ unsigned long long ul_host_nanotime(void);	/* monotonic */
 unsigned long long ul_host_walltime(void);	/* since the epoch, ns */
 
 void		 ul_host_console(const char *text, unsigned long length);
-void		 ul_host_backtrace(void);	/* onto the console, if it can */
+void		 ul_host_backtrace(void);	/* if it can */
 
 /* What became of a command; exactly one reply answers each. */
 void		 ul_host_reply(const char *word, const char *text);

@@ -26,10 +26,10 @@ void		 ul_host_fiber_home(void) __attribute__((noreturn));
 /* Which segments a lock keeps apart, whatever they touch. */
 struct ul_region {
 	int		cpu;		/* where the segment ran */
-	int		also;		/* another CPU whose turn it needed, or -1 */
+	int		also;		/* its turn was needed too, or -1 */
 	int		ipi;		/* it is a FIFO's, not a thread's */
-	int		first;		/* the process did not have its CPU before */
-	int		holds;		/* it has it still: nobody else's turn */
+	int		first;		/* it did not have its CPU before */
+	int		holds;		/* it has it still */
 	int		masks;		/* it came to keep IPIs from its CPU */
 	int		masked;		/* it had done so already */
 };
@@ -55,9 +55,13 @@ void		 ul_host_segment_over(const struct ul_region *);
 void		 ul_host_watch(const volatile void *, unsigned long size);
 
 /* The machine. */
-enum ul_ending { UL_DONE, UL_DEADLOCK, UL_PANIC, UL_TRAP, UL_ENDLESS, UL_ABANDONED, UL_ASTRAY };
+enum ul_ending {
+	UL_DONE, UL_DEADLOCK, UL_PANIC, UL_TRAP, UL_ENDLESS, UL_ABANDONED,
+	UL_ASTRAY
+};
 
-const char	*ul_kern_control(const struct ul_scenario *);	/* NULL, or why not */
+/* NULL, or why not. */
+const char	*ul_kern_control(const struct ul_scenario *);
 void		 ul_kern_execute(int access);
 void		 ul_kern_access(const volatile void *, int size, int write);
 void		 ul_kern_end(enum ul_ending) __attribute__((noreturn));
@@ -68,8 +72,8 @@ const long	*ul_kern_value(void);
 int		 ul_kern_processes(void);
 int		 ul_kern_threads(void);
 void		 ul_kern_fifo(int process, int *source, int *target);
-int		 ul_kern_statement(int thread);	/* from 1; 0 when it has finished */
-const char	*ul_kern_where(int process);	/* inside a call: which; or NULL */
+int		 ul_kern_statement(int thread);	/* from 1; or 0 */
+const char	*ul_kern_where(int process);	/* in which call, or NULL */
 int		 ul_kern_sleeps(int thread);
 const volatile void *ul_kern_waits(int thread);	/* for which lock, or NULL */
 int		 ul_kern_delivering(int process);

@@ -23,7 +23,7 @@ struct fifo {
 	_Atomic u_int	rindex __cachealign; /* the target's: taken */
 	_Atomic u_int	xindex;		/* the target's: done */
 	_Atomic u_int	drain;		/* the source waits for this level */
-	int		taking;		/* the target's: how deep it is nested */
+	int		taking;		/* the target's: how deep nested */
 	struct ipi	slot[MAXCPUFIFO];
 };
 

@@ -54,7 +54,11 @@ void __tsan_unaligned_read ## size(void *a) { access(a, size, 0); }	\
 void __tsan_unaligned_write ## size(void *a) { access(a, size, 1); }	\
 void __tsan_volatile_read ## size(void *a) { access(a, size, 0); }	\
 void __tsan_volatile_write ## size(void *a) { access(a, size, 1); }	\
-void __tsan_read_write ## size(void *a) { access(a, size, 0); access(a, size, 1); }
+void __tsan_read_write ## size(void *a)					\
+{									\
+	access(a, size, 0);						\
+	access(a, size, 1);						\
+}
 
 #pragma GCC diagnostic ignored "-Wmissing-prototypes"
 ACCESSES(1)

@@ -705,7 +705,8 @@ ul_kern_control(const struct ul_scenario *given)
 		if (columns[n].context.fiber == NULL &&
 		    (columns[n].context.fiber = ul_host_fiber()) == NULL)
 			return ("out of memory");
-		ul_host_watch(&columns[n].td.td_gd, sizeof(columns[n].td.td_gd));
+		ul_host_watch(&columns[n].td.td_gd,
+		    sizeof(columns[n].td.td_gd));
 		ul_host_watch(&columns[n].td.td_msgport,
 		    sizeof(columns[n].td.td_msgport));
 	}
@@ -825,7 +826,8 @@ ul_kern_running(void)
 int
 ul_kern_statement(int thread)
 {
-	return (columns[thread].finished ? 0 : MAX(columns[thread].statement, 1));
+	return (columns[thread].finished ? 0 :
+	    MAX(columns[thread].statement, 1));
 }
 
 const char *

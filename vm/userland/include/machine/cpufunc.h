@@ -25,7 +25,10 @@ extern int ul_fence_word;
 #define ul_fence(order)	__atomic_thread_fence(order)
 #endif
 
-#define cpu_ccfence()	do { __asm__ __volatile__("" : : : "memory"); ul_poll(); } while (0)
+#define cpu_ccfence() do {						\
+	__asm__ __volatile__("" : : : "memory");			\
+	ul_poll();							\
+} while (0)
 #define cpu_lfence()	do { ul_fence(__ATOMIC_ACQUIRE); ul_poll(); } while (0)
 #define cpu_sfence()	do { ul_fence(__ATOMIC_RELEASE); ul_poll(); } while (0)
 #define cpu_mfence()	do { ul_fence(__ATOMIC_SEQ_CST); ul_poll(); } while (0)

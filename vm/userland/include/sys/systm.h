@@ -63,7 +63,8 @@ void	splz(void);
 void	splz_check(void);
 
 int	tsleep(const volatile void *, int, const char *, int);
-int	ssleep(const volatile void *, struct spinlock *, int, const char *, int);
+int	ssleep(const volatile void *, struct spinlock *, int, const char *,
+	    int);
 int	zsleep(const volatile void *, struct lwkt_serialize *, int,
 	    const char *, int);
 int	lwkt_sleep(const char *, int);

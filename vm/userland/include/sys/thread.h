@@ -48,7 +48,7 @@ struct thread {
 
 #define TDF_RUNNING		0x00000001
 #define TDF_RUNQ		0x00000002
-#define TDF_PREEMPT_LOCK	0x00000004	/* never set: nothing is preempted */
+#define TDF_PREEMPT_LOCK	0x00000004	/* never set */
 #define TDF_NOSTART		0x00000010
 #define TDF_MIGRATING		0x00000020
 #define TDF_TSLEEPQ		0x00000080
