@@ -107,17 +107,24 @@ class HostBuilder:
                 f"{self.osreldate}, era {ours}): name the sys folder of that kernel's own source with --sysdir"
             )
 
+    def command(self, invariants: bool) -> list[str]:
+        """The compiler and its flags for a module of this kernel, files and what to do with them left out."""
+        headers = [word for folder in self._includes for word in ("-isystem", str(folder))]
+        return [self.toolchain.command, *self._flags_for(invariants), *headers]
+
+    def _flags_for(self, invariants: bool) -> list[str]:
+        return [*self._flags, *(["-DINVARIANTS"] if invariants else [])]
+
     def build(self, source: Path, invariants: bool) -> Path:
         """Compile ``source/NAME.c``, the folder's only C file, to ``source/NAME.ko``. Raises BuildError."""
         candidates = sorted(source.glob("*.c"))
         if len(candidates) != 1:
             raise BuildError(f"{source} holds {len(candidates)} C files; a module is exactly one, beside its Makefile")
         file = candidates[0]
-        headers = [word for folder in self._includes for word in ("-isystem", str(folder))]
-        flags = [*self._flags, *(["-DINVARIANTS"] if invariants else [])]
         # Run beside the source: assertions have the name that it is given by in their text.
-        command = [self.toolchain.command, *flags, *headers, file.name]
+        command = [*self.command(invariants), file.name]
         text = _run([*command, "-E", "-P"], file)
+        flags = self._flags_for(invariants)
         key = hashlib.sha256(repr((self.toolchain.version, flags, text)).encode()).hexdigest()[:32]
         module = file.with_suffix(".ko")
         try:
