@@ -93,7 +93,7 @@ _ALL = (
         _SYNOPSIS,
         "domsg takes flags.",
         reading="The page does not describe them: those of the sleep, as waitmsg's.",
-        untestable="the one flag in use, PCATCH, counts when a signal comes: to threads of a process only, not of a module",
+        untestable="the one flag in use, PCATCH, counts when a signal comes, to threads of a process only",
     ),
     Claim("port.builtin", _DESCRIPTION, "Every LWKT thread has a port of its own."),
     Claim(
@@ -231,7 +231,7 @@ _ALL = (
         "waitport.flags",
         _PORTS,
         "waitport's flags are those of the sleep.",
-        untestable="its one flag in use, PCATCH, counts when a signal comes: to threads of a process only, not of a module",
+        untestable="its one flag in use, PCATCH, counts when a signal comes, to threads of a process only",
     ),
     Claim("replyonly.only-replies", _SPECIAL, "A reply-only port is no target: sending to it panics."),
     Claim("replyonly.handler", _SPECIAL, "A reply-only port calls the handler it was given for each reply."),
@@ -270,7 +270,7 @@ _ALL = (
         "waitmsg.flags",
         _INTERNAL,
         "waitmsg's flags are those of the sleep.",
-        untestable="its one flag in use, PCATCH, counts when a signal comes: to threads of a process only, not of a module",
+        untestable="its one flag in use, PCATCH, counts when a signal comes, to threads of a process only",
     ),
     Claim(
         "files.source",
