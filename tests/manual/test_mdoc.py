@@ -114,3 +114,10 @@ def test_a_page_that_is_not_whole_is_told_so_with_a_line(old: str, new: str, sai
     message = wrong(text.replace(old, new, 1))
     assert said in message
     assert message.split(":")[1].isdecimal()
+
+
+def test_a_whole_page_without_functions_is_not_taken_for_one_that_is_cut_off() -> None:
+    text = page(ASKED_IN_TURN)
+    begun, described = text.index(".Sh SYNOPSIS"), text.index(".Sh DESCRIPTION")
+    message = wrong(text[:begun] + text[described:])
+    assert "has no SYNOPSIS: it is about no functions; give msgport(9)" in message

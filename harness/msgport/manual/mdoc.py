@@ -226,9 +226,13 @@ class _Reading:
         if not self.title:
             raise self._fail(1, "it has no title (.Dt): the page's beginning is missing")
         missing = [title for title in REQUIRED if title not in titles]
+        ended = any(title in LAST for title in titles)
+        if missing == ["SYNOPSIS"] and ended:
+            name = f"{self.title.lower()}({self.volume})"
+            raise PageError(self.file, 0, f"{name} has no SYNOPSIS: it is about no functions", f"give msgport(9): {ADVICE}")
         if missing:
             raise self._fail(self.last, f"the page ends here without {' and '.join(missing)}: it is not whole")
-        if not any(title in LAST for title in titles):
+        if not ended:
             raise self._fail(
                 self.last,
                 f"the page ends here, in section {titles[-1]}, and has none of {', '.join(LAST[:4])} "
