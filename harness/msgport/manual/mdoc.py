@@ -229,7 +229,8 @@ class _Reading:
         ended = any(title in LAST for title in titles)
         if missing == ["SYNOPSIS"] and ended:
             name = f"{self.title.lower()}({self.volume})"
-            raise PageError(self.file, 0, f"{name} has no SYNOPSIS: it is about no functions", f"give msgport(9): {ADVICE}")
+            what = f"{name} has no SYNOPSIS: it is about no functions"
+            raise PageError(self.file, 0, what, f"give msgport(9): {ADVICE}")
         if missing:
             raise self._fail(self.last, f"the page ends here without {' and '.join(missing)}: it is not whole")
         if not ended:
