@@ -24,6 +24,7 @@ from msgport import machine_commands, manual_command, plan, vm_commands
 from msgport.check.models import Models, consult
 from msgport.manual.api import Era
 from msgport.plan import ScheduleError
+from msgport.scenario.canonical import content_hash
 from msgport.scenario.source import ScenarioError
 from msgport.selection import SelectionError, choose
 from msgport.selftest import command as selftest_command
@@ -372,9 +373,11 @@ def _claims(options: argparse.Namespace) -> int:
         runs = [findings.read_run(folder) for folder in options.results]
     except findings.FindingsError as error:
         raise UsageError(str(error)) from error
-    covered = claims.coverage(consult(variant) for variant in choose([], None))
+    variants = choose([], None)
+    covered = claims.coverage(map(consult, variants))
     if runs:
-        print(findings.as_markdown(covered, runs), end="")
+        hashes = {variant.name: content_hash(variant) for variant in variants}
+        print(findings.as_markdown(covered, runs, hashes), end="")
     elif options.format == "json":
         print(json.dumps(claims.as_json(covered), indent=2))
     else:

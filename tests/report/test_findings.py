@@ -17,6 +17,7 @@ from msgport.report.findings import FindingsError, Run, as_markdown, read_run
 def variant(name: str, verdict: str, **fields: Any) -> dict[str, Any]:
     return {
         "name": name,
+        "hash": f"hash of {name}",
         "verdict": verdict,
         "executions": 0,
         "seconds": 0.25,
@@ -69,6 +70,7 @@ COVERED = [
     Coverage(CLAIMS["initmsg.or-flags"], ("flags",), ("initmsg-assigns-flags",)),
     Coverage(CLAIMS["files.source"], (), ()),
 ]
+TODAY = {name: f"hash of {name}" for name in ("flags", "race")}
 
 
 def rows(text: str, title: str) -> list[list[str]]:
@@ -77,32 +79,47 @@ def rows(text: str, title: str) -> list[list[str]]:
 
 
 def test_a_run_is_summed_up() -> None:
-    assert rows(as_markdown(COVERED, [RUN]), "Runs") == [
+    assert rows(as_markdown(COVERED, [RUN], TODAY), "Runs") == [
         ["smp2", "DragonFly 5.9", "2", "4: 2 conforms, 1 deviates, 1 untested", "1,009", "2 / 3", "0.5", "1.50"]
     ]
 
 
 def test_a_deviation_is_shown_where_it_was_observed_and_never_otherwise() -> None:
-    found = {row[0]: row[2] for row in rows(as_markdown(COVERED, [RUN]), "Deviations")}
+    found = {row[0]: row[2] for row in rows(as_markdown(COVERED, [RUN], TODAY), "Deviations")}
     assert found["`initmsg-assigns-flags`"] == "`flags`: smp2 7 of 9"
     assert found["`abort-only-in-flight`"] == "never"
 
 
 def test_each_claim_has_its_verdict_on_each_run_or_the_reason_why_not() -> None:
-    found = {row[0]: row[1:] for row in rows(as_markdown(COVERED, [RUN]), "Claims")}
+    found = {row[0]: row[1:] for row in rows(as_markdown(COVERED, [RUN], TODAY), "Claims")}
     assert found["`getport.first`"][-1] == "conforms"
     assert found["`initmsg.or-flags`"][-1] == "deviates"
     assert "Not tested" in found["`files.source`"][0] and found["`files.source`"][-1] == "untestable"
 
 
 def test_what_did_not_come_up_is_told_of_variants_that_ran() -> None:
-    assert rows(as_markdown(COVERED, [RUN]), "Allowed and not seen") == [["`race`", "smp2", "1,000", "`a b`"]]
+    assert rows(as_markdown(COVERED, [RUN], TODAY), "Allowed and not seen") == [["`race`", "smp2", "1,000", "`a b`"]]
 
 
 def test_what_did_more_than_one_thing_is_told_with_how_often_each() -> None:
-    assert rows(as_markdown(COVERED, [RUN]), "Races") == [
+    assert rows(as_markdown(COVERED, [RUN], TODAY), "Races") == [
         ["`race`", "T0:r0, T1:r0", "999 `b a`<br>1 `a - deadlock@T1.2`"]
     ]
+
+
+def test_what_no_run_has_judged_as_it_is_today_is_told_with_why() -> None:
+    today = {**TODAY, "flags": "another", "three": "hash of three", "new": "hash of new"}
+    assert rows(as_markdown(COVERED, [RUN], today), "Not run") == [
+        ["`flags`", "it has changed since"],
+        ["`new`", "in none of these runs"],
+        ["`three`", "in none of these runs"],
+    ]
+
+
+def test_a_catalogue_that_was_judged_whole_is_told_so() -> None:
+    assert as_markdown(COVERED, [RUN], TODAY).endswith(
+        "## Not run\n\nNothing: each of the 2 variants of the catalogue was judged as it is today.\n"
+    )
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,14 +45,18 @@ def read_run(folder: Path) -> Run:
     return Run(folder.resolve().name, data)
 
 
-def as_markdown(covered: Iterable[Coverage], runs: Sequence[Run]) -> str:
-    """The tables: the runs, deviations and where each was observed, claims, races, what did not come up."""
+def as_markdown(covered: Iterable[Coverage], runs: Sequence[Run], catalogue: Mapping[str, str]) -> str:
+    """The tables: the runs, deviations and where each was observed, claims, races, what did not come up or not run.
+
+    ``catalogue`` has the content hash of each of today's variants by name.
+    """
     sections = (
         ("Runs", _runs(runs)),
         ("Deviations", _deviations(runs)),
         ("Claims", _claims(covered, runs)),
         ("Races", _races(runs)),
         ("Allowed and not seen", _unseen(runs)),
+        ("Not run", _missing(runs, catalogue)),
     )
     return "\n".join(f"## {title}\n\n" + "\n".join(lines) + "\n" for title, lines in sections)
 
@@ -134,6 +138,19 @@ def _unseen(runs: Sequence[Run]) -> Iterator[str]:
             if variant["unseen"] and variant["verdict"] != Kind.UNTESTED:
                 outcomes = "<br>".join(f"`{_words(outcome)}`" for outcome in variant["unseen"])
                 yield _row(f"`{variant['name']}`", run.name, f"{variant['executions']:,}", outcomes)
+
+
+def _missing(runs: Sequence[Run], catalogue: Mapping[str, str]) -> Iterator[str]:
+    """The variants of today that no run has judged as they are today: they are newer, or were other programs then."""
+    judged = [v for run in runs for v in run.data["variants"] if v["verdict"] != Kind.UNTESTED]
+    missing = catalogue.items() - {(v["name"], v["hash"]) for v in judged}
+    if not missing:
+        yield f"Nothing: each of the {len(catalogue)} variants of the catalogue was judged as it is today."
+        return
+    changed = {v["name"] for v in judged}
+    yield from _head("variant", "why not")
+    for name in sorted(name for name, _ in missing):
+        yield _row(f"`{name}`", "it has changed since" if name in changed else "in none of these runs")
 
 
 def _head(*titles: str) -> Iterator[str]:
