@@ -33,6 +33,7 @@ from msgport.targets import ENOUGH, GUEST_SECONDS, TargetError, add_options, cho
 if TYPE_CHECKING:
     from msgport.report.data import VariantResult
     from msgport.report.results import ResultsFolder
+    from msgport.report.runs import Run
     from msgport_vm.machine import Machine
 
 CONFORMS, VIOLATES, USAGE, INCONCLUSIVE = range(4)
@@ -154,6 +155,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_format(claims, "text", "json")
     claims.set_defaults(command=_claims)
+
+    compare = commands.add_parser("compare", help="what one run did otherwise than another: kernel against kernel")
+    compare.add_argument("old", type=Path, metavar="OLD", help="the results folder to hold against: the stock kernel's")
+    compare.add_argument("new", type=Path, metavar="NEW", help="the results folder to judge")
+    _add_format(compare, "text", "json")
+    compare.set_defaults(command=_compare)
 
     machine_commands.add(commands)
     manual_command.add(commands)
@@ -369,10 +376,7 @@ def _check(options: argparse.Namespace) -> int:
 def _claims(options: argparse.Namespace) -> int:
     from msgport.report import claims, findings
 
-    try:
-        runs = [findings.read_run(folder) for folder in options.results]
-    except findings.FindingsError as error:
-        raise UsageError(str(error)) from error
+    runs = _runs(options.results)
     variants = choose([], None)
     covered = claims.coverage(map(consult, variants))
     if runs:
@@ -383,3 +387,23 @@ def _claims(options: argparse.Namespace) -> int:
     else:
         print(claims.as_text(covered))
     return CONFORMS
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from msgport.report import compare
+
+    comparison = compare.compare(*_runs([options.old, options.new]))
+    if options.format == "json":
+        print(json.dumps(compare.as_json(comparison), indent=2))
+    else:
+        print("\n".join(compare.as_text(comparison)))
+    return comparison.exit_status
+
+
+def _runs(folders: Sequence[Path]) -> list[Run]:
+    from msgport.report.runs import RunError, read_run
+
+    try:
+        return [read_run(folder) for folder in folders]
+    except RunError as error:
+        raise UsageError(str(error)) from error

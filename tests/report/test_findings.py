@@ -11,7 +11,8 @@ import pytest
 from msgport.cli import main
 from msgport.manual.claims import CLAIMS
 from msgport.report.claims import Coverage
-from msgport.report.findings import FindingsError, Run, as_markdown, read_run
+from msgport.report.findings import as_markdown
+from msgport.report.runs import Run, RunError, read_run
 
 
 def variant(name: str, verdict: str, **fields: Any) -> dict[str, Any]:
@@ -128,7 +129,7 @@ def test_a_catalogue_that_was_judged_whole_is_told_so() -> None:
 def test_what_is_no_run_is_told(tmp_path: Path, text: str | None, complaint: str) -> None:
     if text is not None:
         (tmp_path / "results.json").write_text(text)
-    with pytest.raises(FindingsError, match=complaint):
+    with pytest.raises(RunError, match=complaint):
         read_run(tmp_path)
 
 

@@ -2,47 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from msgport.check.verdict import Kind, worst
+from msgport.check.verdict import Kind
 from msgport.model.semantics import DEVIATIONS
 from msgport.report.claims import Coverage
-from msgport.report.data import SCHEMA_VERSION
-
-
-class FindingsError(Exception):
-    """A folder does not hold the results of a run that can be read; the message says why."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """A run's results under a short name, its folder's; ``data`` as results.schema.json says."""
-
-    name: str
-    data: dict[str, Any]
-
-    def verdict(self, scenarios: Collection[str]) -> str:
-        """The verdict on a claim that these scenarios exercise today, which may be others than when it ran."""
-        return worst(Kind(v["verdict"]) for v in self.data["variants"] if v["name"].partition("/")[0] in scenarios)
-
-
-def read_run(folder: Path) -> Run:
-    """Read the results in a folder. Raises FindingsError."""
-    path = folder / "results.json"
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise FindingsError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise FindingsError(f"{path} is not the JSON that `msgport run` writes: {error}") from error
-    if not isinstance(data, dict) or data.get("schema") != SCHEMA_VERSION:
-        raise FindingsError(f"{path} is not of the results' version {SCHEMA_VERSION}")
-    return Run(folder.resolve().name, data)
+from msgport.report.runs import Run, words
 
 
 def as_markdown(covered: Iterable[Coverage], runs: Sequence[Run], catalogue: Mapping[str, str]) -> str:
@@ -122,13 +89,7 @@ def _races(runs: Sequence[Run]) -> Iterator[str]:
 
 def _counts(variant: dict[str, Any]) -> str:
     outcomes = sorted(variant["outcomes"], key=lambda outcome: -outcome["count"])
-    return "<br>".join(f"{outcome['count']:,} `{_words(outcome)}`" for outcome in outcomes)
-
-
-def _words(outcome: dict[str, Any]) -> str:
-    """Its values, and how it ended where that is not the usual."""
-    ending = [outcome["ending"]] if outcome["ending"] != "done" or not outcome["values"] else []
-    return " ".join((*outcome["values"], *ending))
+    return "<br>".join(f"{outcome['count']:,} `{words(outcome)}`" for outcome in outcomes)
 
 
 def _unseen(runs: Sequence[Run]) -> Iterator[str]:
@@ -136,7 +97,7 @@ def _unseen(runs: Sequence[Run]) -> Iterator[str]:
     for run in runs:
         for variant in run.data["variants"]:
             if variant["unseen"] and variant["verdict"] != Kind.UNTESTED:
-                outcomes = "<br>".join(f"`{_words(outcome)}`" for outcome in variant["unseen"])
+                outcomes = "<br>".join(f"`{words(outcome)}`" for outcome in variant["unseen"])
                 yield _row(f"`{variant['name']}`", run.name, f"{variant['executions']:,}", outcomes)
 
 
