@@ -11,18 +11,24 @@ from msgport.kmod import read_steps
 from msgport.transcript import read
 from msgport_vm.machine import BuildError, EventKind, MachineError, UnloadRefusedError
 
-from .conftest import CPUS, NONCE, Bench, run_generated
+from .conftest import CPUS, MAKERS, NONCE, Bench, run_generated
 
 BLOCK = b"contract-block-"
 
 HANG, DEAF, SILENT, REBOOT, POWEROFF, TORN, LOST, LOST_ON_CONSOLE, DOUBLE = range(1, 10)
 """``standin.fault``: see ``enum fault`` in tests/standin/guest/kernel.c."""
 
+each_costs_a_boot = pytest.mark.not_on("ssh-guest")
+"""The guest over ssh comes back by booting: there a panic and a hang are shown by others."""
 
-def each_costs_a_boot(bench: Bench) -> None:
-    """Leave out in the guest over ssh, which comes back by booting, what another test shows there."""
-    if bench.place == "ssh-guest":
-        pytest.skip("costs a boot of the guest over ssh, where a panic and a hang are shown")
+only_in_the_standin = pytest.mark.not_on("userland", "ssh", "ssh-guest", "vagrant")
+"""Faults are ordered from the stand-in guest, in QEMU."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Put a test on every machine of MAKERS, but those that its mark ``not_on`` names."""
+    left_out = {place for mark in metafunc.definition.iter_markers("not_on") for place in mark.args}
+    metafunc.parametrize("booted", [place for place in MAKERS if place not in left_out], indirect=True)
 
 
 def test_facts_say_what_it_is(bench: Bench) -> None:
@@ -73,8 +79,8 @@ def test_two_modules_at_once_and_one_twice_in_a_row(bench: Bench) -> None:
     assert "other: hello\n" in bench.load("other").text
 
 
+@each_costs_a_boot
 def test_a_refused_unload_is_told_and_leaves_the_module(bench: Bench) -> None:
-    each_costs_a_boot(bench)
     bench.load("stay")
     with pytest.raises(UnloadRefusedError):
         bench.unload("stay")
@@ -128,8 +134,8 @@ def test_a_panic_is_told_with_its_text_and_the_machine_comes_back(bench: Bench) 
     assert bench.load("other").end.kind is EventKind.LOADED
 
 
+@each_costs_a_boot
 def test_a_trap_is_a_panic(bench: Bench) -> None:
-    each_costs_a_boot(bench)
     loading = bench.load("traps")
     assert loading.end.kind is EventKind.PANICKED
     assert loading.end.text == "Fatal trap 12: page fault while in kernel mode"
@@ -154,8 +160,8 @@ def test_a_generated_modules_records_are_whole(bench: Bench, tmp_path: Path) -> 
     bench.unload_file(module)
 
 
+@each_costs_a_boot
 def test_after_a_panic_memory_tells_the_step_of_each_thread(bench: Bench, tmp_path: Path) -> None:
-    each_costs_a_boot(bench)
     _, loading = run_generated(bench, "double-send", tmp_path)
     assert loading.end.kind is EventKind.PANICKED
     assert "_lwkt_sendmsg_prepare" in loading.end.text
@@ -167,12 +173,7 @@ def test_after_a_panic_memory_tells_the_step_of_each_thread(bench: Bench, tmp_pa
     assert (steps.iteration, steps.phase, steps.steps) == (0, 1, (2,))
 
 
-def only_in_the_standin(bench: Bench) -> None:
-    """Leave out where no fault can be ordered, and in the guest over ssh, where each costs a boot."""
-    if bench.target != "qemu":
-        pytest.skip("faults are ordered from the stand-in guest, in QEMU")
-
-
+@only_in_the_standin
 @pytest.mark.parametrize(
     ("fault", "kind", "words"),
     [
@@ -187,7 +188,6 @@ def only_in_the_standin(bench: Bench) -> None:
 def test_what_ends_a_machine_in_the_middle_has_its_own_event(
     bench: Bench, fault: int, kind: EventKind, words: str
 ) -> None:
-    only_in_the_standin(bench)
     loading = bench.load("talk", timeout=2, standin_fault=fault, standin_after=20)
     assert (loading.end.kind, words in loading.end.text.lower()) == (kind, True)
     assert "talk: line 18 of two hundred\n" in loading.text
@@ -196,16 +196,16 @@ def test_what_ends_a_machine_in_the_middle_has_its_own_event(
     assert bench.load("other").end.kind is EventKind.LOADED
 
 
+@only_in_the_standin
 def test_a_hang_that_an_nmi_gets_into_the_debugger_is_asked_what_it_does(bench: Bench) -> None:
-    only_in_the_standin(bench)
     loading = bench.load("talk", timeout=2, standin_fault=HANG)
     assert loading.end.kind is EventKind.HUNG
     assert "NMI ... going to debugger\nStopped at" in loading.text
     assert re.search(r"db> \s*ps\n", loading.text), loading.text
 
 
+@only_in_the_standin
 def test_records_that_other_text_fell_into_are_whole_again(bench: Bench, tmp_path: Path) -> None:
-    only_in_the_standin(bench)
     module, loading = run_generated(bench, "fifo-one-sender", tmp_path, standin_fault=TORN)
     assert loading.end.kind is EventKind.LOADED
     assert "a line of another driver\n" in loading.text
@@ -214,9 +214,9 @@ def test_records_that_other_text_fell_into_are_whole_again(bench: Bench, tmp_pat
     bench.unload_file(module)
 
 
+@only_in_the_standin
 @pytest.mark.parametrize("fault", [LOST, LOST_ON_CONSOLE])
 def test_records_that_are_lost_are_missed(bench: Bench, tmp_path: Path, fault: int) -> None:
-    only_in_the_standin(bench)
     module, loading = run_generated(bench, "fifo-one-sender", tmp_path, standin_fault=fault)
     assert loading.end.kind is EventKind.LOADED
     (records,) = read(loading.text).loads

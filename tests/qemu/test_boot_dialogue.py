@@ -25,7 +25,7 @@ def boot(console: Console, *, patience: float = 5.0, limit: float = 30.0, stoppe
 def test_the_real_loaders_menu_is_left_for_its_prompt_and_the_kernel_booted_on_the_serial_line() -> None:
     transcript = TRANSCRIPTS / "iso-loader-boot.txt"
     if not transcript.exists():
-        pytest.skip("the transcripts are not beside the repository")
+        pytest.skip("needs ../shared/transcripts beside the repository")
     text = transcript.read_text(errors="replace")
     countdown = re.search(r"Booting in \d+ second", text)
     prompt = text.index("lab# ")

@@ -114,7 +114,7 @@ def test_a_panic_is_told_and_the_debugger_asked(play: Callable[[Guest], Rig]) ->
 def test_every_panic_that_was_recorded_is_recognised(play: Callable[[Guest], Rig]) -> None:
     recorded = TRANSCRIPTS / "trap-null-pointer.txt"
     if not recorded.exists():
-        pytest.skip("the transcripts are not beside the repository")
+        pytest.skip("needs ../shared/transcripts beside the repository")
     died = recorded.read_text(errors="replace")
     died = died[died.index("Fatal trap") : died.index("db> ")] + "db> "
     _, last = load(play(Guest([("\r", ECHO + died), TRACE, PS])))

@@ -21,6 +21,8 @@ UNFINISHED = {"compete-three/P=spin", "domsg-shared-port/place=cross-cpu", "wait
 """Variants that have more schedules than are made here."""
 
 SHARE = 0.05
+TELLING = (1, *range(3, 12))
+"""Seeds of random variants of which the model knows every outcome, none left open by reading what is not owned."""
 
 
 @pytest.mark.parametrize("variant", CATALOGUE, ids=lambda variant: variant.name)
@@ -45,14 +47,13 @@ def explored(machine: ControlledMachine, policy: str, limit: int) -> Explored:
 
 
 @pytest.mark.parametrize("grain", Grain)
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", TELLING)
 def test_leaving_out_what_cannot_differ_loses_no_outcome(
     controlled: ControlledMachine, seed: int, grain: Grain
 ) -> None:
     variant = random_variant(seed)
     kernel = explore(variant, KERNEL)
-    if ANYTHING in kernel.outcomes or kernel.unowned or not kernel.complete:
-        pytest.skip("means nothing")
+    assert kernel.complete and not kernel.unowned and ANYTHING not in kernel.outcomes
     controlled.load(build(controlled, variant))
     reduced = explored(controlled, f"exhaustive {grain}", 2000)
     everything = explored(controlled, f"all {grain}", 5000)
