@@ -9,6 +9,7 @@ import os
 import random
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,14 +33,26 @@ IMAGE = Image("9.9.9", "iso", "dfly.iso", digests(PLAIN, "md5"), digests(PACKED,
 Get = Callable[..., Path]
 
 
-@pytest.fixture
-def mirror(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirror]:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+@contextmanager
+def serving() -> Iterator[Mirror]:
     mirror = Mirror({"dfly.iso.bz2": PACKED})
     server = serve(mirror)
     yield mirror
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture
+def mirror(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirror]:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with serving() as mirror:
+        yield mirror
+
+
+@pytest.fixture
+def second() -> Iterator[Mirror]:
+    with serving() as mirror:
+        yield mirror
 
 
 @pytest.fixture
@@ -164,8 +177,30 @@ def test_the_next_mirror_is_tried_where_the_first_lacks_it(mirror: Mirror, fetch
 
 def test_no_mirror_having_it_tells_what_each_said(mirror: Mirror, fetched: Get) -> None:
     mirror.files = {}
-    with pytest.raises(ImageError, match=r"no mirror has dfly\.iso\.bz2(?s:.*)404 Not Found(?s:.*)cannot be reached"):
+    with pytest.raises(ImageError, match=r"no mirror gives dfly\.iso\.bz2(?s:.*)404 Not Found(?s:.*)cannot be reached"):
         fetched(mirror=[mirror.url, "http://127.0.0.1:9"])
+
+
+@pytest.mark.parametrize("part", [0, CHUNK], ids=["nothing there", "a part there"])
+@pytest.mark.parametrize("trouble", ["unreachable", "broken", "short"])
+def test_the_next_mirror_is_tried_where_the_first_breaks(
+    mirror: Mirror, second: Mirror, fetched: Get, tmp_path: Path, part: int, trouble: str
+) -> None:
+    (tmp_path / "images").mkdir()
+    if part:
+        (tmp_path / "images" / "dfly.iso.bz2.part").write_bytes(PACKED[:part])
+    first = "http://127.0.0.1:9" if trouble == "unreachable" else mirror.url
+    mirror.statuses = [500] * ATTEMPTS if trouble == "broken" else []
+    mirror.cut = [CHUNK] * ATTEMPTS
+    assert fetched(mirror=[first, second.url]).read_bytes() == PLAIN
+    assert len(second.asked) == 1
+
+
+def test_a_part_is_spoken_of_only_when_it_is_there(mirror: Mirror, fetched: Get, tmp_path: Path) -> None:
+    mirror.statuses = [500] * ATTEMPTS
+    with pytest.raises(ImageError, match=f"broke off {ATTEMPTS} times.*500") as failure:
+        fetched()
+    assert "keeps what came" not in str(failure.value) and left(tmp_path) == set()
 
 
 def test_a_mirror_that_is_no_address_is_told(fetched: Get) -> None:

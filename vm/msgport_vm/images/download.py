@@ -28,8 +28,8 @@ Progress = Callable[[str, int, int | None], None]
 """Told what is being done, how many bytes are done, and of how many (None: unknown)."""
 
 
-class AbsentError(ImageError):
-    """A server that does not have the file, or cannot be reached: another may."""
+class MirrorError(ImageError):
+    """A server that does not have the file, cannot be reached or breaks off for ever: another may give it."""
 
 
 class _CutError(Exception):
@@ -37,16 +37,16 @@ class _CutError(Exception):
 
 
 def fetch(url: str, target: Path, progress: Progress, pause: float = PAUSE) -> None:
-    """Get ``url`` into ``target``, through ``target.part``, which stays when it fails and is gone on with next time.
+    """Get ``url`` into ``target``, through its part_of(), which stays when it fails and is gone on with next time.
 
-    Raises AbsentError, and ImageError when the disk is full or the connection broke too often.
+    Raises MirrorError, and ImageError when the disk is full or ``url`` is no address.
     """
-    part = target.with_name(f"{target.name}.part")
+    part = part_of(target)
     for attempt in range(ATTEMPTS):
         if attempt:
             time.sleep(pause)
         try:
-            _attempt(url, part, progress)
+            _attempt(url, part, progress, first=not attempt)
         except _CutError as cut:
             reason = cut
             continue
@@ -56,10 +56,12 @@ def fetch(url: str, target: Path, progress: Progress, pause: float = PAUSE) -> N
         part.replace(target)
         _validator(part).unlink(missing_ok=True)
         return
-    raise ImageError(
-        f"{url}: broke off {ATTEMPTS} times, the last time because: {reason}\n"
-        f"{part} keeps what came; the same command goes on from there"
-    )
+    raise MirrorError(f"{url}: broke off {ATTEMPTS} times, the last time because: {reason}")
+
+
+def part_of(target: Path) -> Path:
+    """The file that holds what came of ``target`` until it is whole."""
+    return target.with_name(f"{target.name}.part")
 
 
 def disk_error(error: OSError, path: Path) -> ImageError:
@@ -76,8 +78,12 @@ def _validator(part: Path) -> Path:
     return part.with_name(f"{part.name}.version")
 
 
-def _attempt(url: str, part: Path, progress: Progress) -> None:
-    start = part.stat().st_size if part.exists() else 0
+def _size(part: Path) -> int:
+    return part.stat().st_size if part.exists() else 0
+
+
+def _attempt(url: str, part: Path, progress: Progress, first: bool) -> None:
+    start = _size(part)
     # A mirror must not compress it once more: ranges count the bytes of the file.
     headers = {"Accept-Encoding": "identity"}
     if start:
@@ -99,15 +105,15 @@ def _attempt(url: str, part: Path, progress: Progress) -> None:
     ) as bad:
         raise ImageError(f"{url} is no address: {bad}") from bad
     except requests.exceptions.ConnectionError as error:
-        if part.exists() and part.stat().st_size > 0:
-            raise _CutError(str(error)) from error
-        raise AbsentError(f"{url}: cannot be reached: {error}") from error
+        if first and _size(part) == start:
+            raise MirrorError(f"{url}: cannot be reached: {error}") from error
+        raise _CutError(str(error)) from error
     except requests.exceptions.RequestException as error:
         raise _CutError(str(error)) from error
 
 
 def _begin(url: str, response: requests.Response, start: int, part: Path) -> tuple[int, int | None]:
-    """Where the answer's bytes belong, and the file's size. Raises AbsentError, and _CutError to try anew."""
+    """Where the answer's bytes belong, and the file's size. Raises MirrorError, and _CutError to try anew."""
     if response.status_code == 416:
         # We have all of it, or more than it is.
         match = _RANGE.fullmatch(response.headers.get("Content-Range", ""))
@@ -118,7 +124,7 @@ def _begin(url: str, response: requests.Response, start: int, part: Path) -> tup
     if response.status_code >= 500 or response.status_code == 429:
         raise _CutError(f"the server says {response.status_code} {response.reason}")
     if response.status_code not in (200, 206):
-        raise AbsentError(f"{url}: the server says {response.status_code} {response.reason}")
+        raise MirrorError(f"{url}: the server says {response.status_code} {response.reason}")
     if response.status_code == 206:
         match = _RANGE.fullmatch(response.headers.get("Content-Range", ""))
         if not match or match[1] != str(start):

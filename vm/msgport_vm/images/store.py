@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
 
-from msgport_vm.images.download import PAUSE, AbsentError, Progress, disk_error, fetch
+from msgport_vm.images.download import PAUSE, MirrorError, Progress, disk_error, fetch, part_of
 from msgport_vm.images.table import Image, ImageError, agree, feed_all, find, known, mirrors
 from msgport_vm.userland import default_cache
 
@@ -37,7 +37,7 @@ def get(
     images: Sequence[Image] | None = None,
     pause: float = PAUSE,
 ) -> Path:
-    """The plain image of a release, from the cache or else from the first mirror that has it.
+    """The plain image of a release, from the cache or else from the first mirror that gives it.
 
     ``mirror`` replaces the known ones: URLs of the folders that hold the images. Raises ImageError.
     """
@@ -113,16 +113,19 @@ def _digests(path: Path, progress: Progress) -> dict[str, str]:
 def _packed(image: Image, folder: Path, places: Sequence[str], progress: Progress, pause: float) -> Path:
     """Fetch the packed image and check it. One with wrong digests is removed: going on from it would not mend it."""
     packed = folder / image.packed_file
-    absent: list[str] = []
+    reasons: list[str] = []
     for place in places if not packed.exists() else ():
         try:
             fetch(f"{place.rstrip('/')}/{image.packed_file}", packed, progress, pause)
             break
-        except AbsentError as error:
-            absent.append(str(error))
+        except MirrorError as error:
+            reasons.append(str(error))
     else:
         if not packed.exists():
-            raise ImageError("\n".join([f"no mirror has {image.packed_file}; --mirror URL names another", *absent]))
+            part = part_of(packed)
+            if part.exists():
+                reasons.append(f"{part} keeps what came; the same command goes on from there")
+            raise ImageError("\n".join([f"no mirror gives {image.packed_file}; --mirror URL names another", *reasons]))
     found = _digests(packed, progress)
     if agree(image.packed, found) is False:
         packed.unlink()
