@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
@@ -18,6 +17,7 @@ from msgport_vm.machine import Event, EventKind, MachineError, UnloadRefusedErro
 from msgport_vm.qemu import QemuMachine
 from msgport_vm.qemu_options import QemuOptions
 from msgport_vm.qemu_process import QemuProcess
+from msgport_vm.qmp import EVENTS, Events
 from tests.qemu.guest import TRANSCRIPTS, Guest
 
 MODULE = Path("mp_test.ko")
@@ -31,7 +31,7 @@ PS = ("ps\r", "ps\r\ncpu 0\r\ndb> ")
 class Control:
     """QEMU's monitor."""
 
-    events: deque[Mapping[str, Any]] = field(default_factory=deque)
+    events: Events = field(default_factory=Events)
     asked: list[str] = field(default_factory=list)
 
     def execute(self, command: str, **_: object) -> None:
@@ -145,15 +145,27 @@ def test_silence_is_a_hang_and_a_way_into_the_debugger_is_tried(
 
 def test_a_reboot_is_told(play: Callable[[Guest], Rig]) -> None:
     rig = play(Guest([("\r", ECHO)]))
-    rig.process.control.events.append({"event": "SHUTDOWN", "data": {"reason": "guest-reset"}})
+    rig.process.control.events.note({"event": "SHUTDOWN", "data": {"reason": "guest-reset"}})
     _, last = load(rig)
     assert last == Event(EventKind.DIED, "it rebooted")
+
+
+def test_what_qemu_tells_while_it_is_looked_at_does_no_harm_and_does_not_pile_up() -> None:
+    events = Events()
+    seen = []
+    for number in range(EVENTS):
+        events.note({"event": str(number)})
+    for event in events.recent():
+        events.note({"event": "late"})
+        seen.append(event["event"])
+    assert seen == [str(number) for number in range(EVENTS)]
+    assert [event["event"] for event in events.recent()] == ["late"] * EVENTS
 
 
 def test_a_host_without_room_for_what_the_guest_writes_is_told(play: Callable[[Guest], Rig]) -> None:
     rig = play(Guest([("\r", ECHO)]))
     data = {"device": "root", "operation": "write", "action": "stop", "nospace": True, "reason": "No space left"}
-    rig.process.control.events.append({"event": "BLOCK_IO_ERROR", "data": data})
+    rig.process.control.events.note({"event": "BLOCK_IO_ERROR", "data": data})
     _, last = load(rig)
     assert last == Event(EventKind.DIED, "QEMU could not write for it: No space left (is the host's disk full?)")
 

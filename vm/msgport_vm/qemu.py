@@ -284,7 +284,7 @@ class QemuMachine:
         process = self._process
         if process is None or not process.running:
             return "QEMU ended"
-        for event in process.control.events:
+        for event in process.control.events.recent():
             if event["event"] == "BLOCK_IO_ERROR" and event["data"]["action"] == "stop":
                 # QEMU stops a guest that the host has no room for.
                 return f"QEMU could not write for it: {event['data']['reason']} (is the host's disk full?)"
@@ -654,7 +654,7 @@ class QemuMachine:
         if process is not None and process.running:
             try:
                 process.control.human(f"loadvm {SNAPSHOT}")
-                process.control.events.clear()
+                process.control.events.forget()
                 process.control.execute("cont")
                 self._fresh()
                 self._expect_answer()

@@ -18,6 +18,9 @@ from msgport_vm.machine import MachineError
 ANSWER_TIMEOUT = 60.0
 """Seconds; the slowest of what is asked is to save a machine's memory on a busy host."""
 
+EVENTS = 256
+"""So many are kept; the one that tells why a guest stopped is among the last, for then there are no more."""
+
 T = TypeVar("T")
 
 # What goes wrong is told by exceptions; without a handler it would be printed to standard error as well.
@@ -26,6 +29,30 @@ logging.getLogger("qemu.qmp").addHandler(logging.NullHandler())
 
 class RefusedError(MachineError):
     """QEMU understood and said no."""
+
+
+class Events:
+    """What QEMU told of by itself, the latest of it: noted in one thread, looked at in another."""
+
+    def __init__(self) -> None:
+        """Nothing happened yet."""
+        self._kept: deque[Mapping[str, Any]] = deque(maxlen=EVENTS)
+        self._lock = threading.Lock()
+
+    def note(self, event: Mapping[str, Any]) -> None:
+        """Add one."""
+        with self._lock:
+            self._kept.append(event)
+
+    def recent(self) -> tuple[Mapping[str, Any], ...]:
+        """Those kept, oldest first; more may come meanwhile."""
+        with self._lock:
+            return tuple(self._kept)
+
+    def forget(self) -> None:
+        """Let those until now be over."""
+        with self._lock:
+            self._kept.clear()
 
 
 class Monitor:
@@ -37,7 +64,7 @@ class Monitor:
         Raises MachineError when nobody answers as one.
         """
         self._patience = patience
-        self.events: deque[Mapping[str, Any]] = deque()
+        self.events = Events()
         self._client = QMPClient("msgport")
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="qmp", daemon=True)
@@ -53,7 +80,7 @@ class Monitor:
 
     async def _gather(self, listener: EventListener) -> None:
         async for event in listener:
-            self.events.append(event)
+            self.events.note(event)
 
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(asyncio.wait_for(work, self._patience), self._loop).result()
