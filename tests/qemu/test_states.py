@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
+import threading
 from pathlib import Path
 
+import pytest
+
 from msgport_vm.qemu_states import KEPT, SavedStates, identity, key_of
+
+MEANWHILE = 0.3
+"""Seconds; more than it takes to save some bytes where nothing prevents it."""
 
 
 def saved(tmp_path: Path, key: str, content: bytes = b"memory") -> SavedStates:
@@ -40,6 +47,42 @@ def test_a_newer_one_takes_the_place_of_an_older(tmp_path: Path) -> None:
     states = saved(tmp_path, "key", b"newer")
     assert states.fetch("key", tmp_path) is not None
     assert (tmp_path / "state.qcow2").read_bytes() == b"newer"
+
+
+def test_the_files_of_a_machine_are_all_of_the_same_one_though_another_process_saves_it_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    states = SavedStates(tmp_path / "states")
+
+    def save(content: bytes) -> None:
+        folder = tmp_path / content.decode()
+        folder.mkdir()
+        files = [folder / name for name in ("state.qcow2", "root.qcow2")]
+        for file in files:
+            file.write_bytes(content)
+        states.keep("key", files, {})
+
+    save(b"older")
+    copy = shutil.copyfile
+    started: list[threading.Thread] = []
+    other = threading.Thread(target=save, args=(b"newer",))
+
+    def copy_slowly(source: Path, destination: Path) -> None:
+        copy(source, destination)
+        if threading.current_thread() is not other and not started:
+            started.append(other)
+            other.start()
+            other.join(MEANWHILE)
+
+    there = tmp_path / "there"
+    there.mkdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copyfile", copy_slowly)
+        assert states.fetch("key", there) is not None
+    other.join()
+    assert {file.read_bytes() for file in there.iterdir()} == {b"older"}
+    assert states.fetch("key", there) is not None
+    assert {file.read_bytes() for file in there.iterdir()} == {b"newer"}
 
 
 def test_only_those_used_last_are_kept_and_nothing_half_done(tmp_path: Path) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,23 +33,35 @@ def identity(file: Path) -> list[str | int]:
 
 
 class SavedStates:
-    """The saved machines in a folder."""
+    """The saved machines in a folder. Several processes may use it at once."""
 
     def __init__(self, folder: Path) -> None:
         """Nothing is read or written yet."""
         self._folder = folder
 
+    @contextmanager
+    def _locked(self, how: int) -> Iterator[None]:
+        """Keep others from changing what is there (LOCK_SH), or from reading it too (LOCK_EX); falls with the process.
+
+        A machine is several files, which belong together: some of one and some of another would be neither.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with self._folder.with_name(f"{self._folder.name}.lock").open("a") as file:
+            fcntl.flock(file, how)
+            yield
+
     def fetch(self, key: str, destination: Path) -> dict[str, Any] | None:
         """Copy a saved machine's files into a folder and give its description; None when there is none."""
         place = self._folder / key
         try:
-            description: dict[str, Any] = json.loads((place / DESCRIPTION).read_text(encoding="utf-8"))
-            for name in description["files"]:
-                shutil.copyfile(place / name, destination / name)
-            # The newest is the one used last.
-            os.utime(place)
+            with self._locked(fcntl.LOCK_SH):
+                description: dict[str, Any] = json.loads((place / DESCRIPTION).read_text(encoding="utf-8"))
+                for name in description["files"]:
+                    shutil.copyfile(place / name, destination / name)
+                # The newest is the one used last.
+                os.utime(place)
         except (OSError, ValueError, KeyError):
-            # None, half removed by another process, or damaged: all of it means to start from power-on.
+            # None, or damaged: both mean to start from power-on.
             return None
         return description
 
@@ -58,7 +71,6 @@ class SavedStates:
         The files stand in one folder, on the file system of the saved machines.
         """
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
             # Beside the files, whose folder goes with its process, if it comes to that.
             aside = Path(tempfile.mkdtemp(prefix="saving-", dir=files[0].parent))
             try:
@@ -66,19 +78,19 @@ class SavedStates:
                     shutil.copyfile(file, aside / file.name)
                 text = json.dumps({**description, "files": [file.name for file in files]}, indent=1)
                 (aside / DESCRIPTION).write_text(text, encoding="utf-8")
-                self.forget(key)
-                # Another process may have been faster; then its state is as good.
-                with contextlib.suppress(FileExistsError, NotADirectoryError):
+                with self._locked(fcntl.LOCK_EX):
+                    shutil.rmtree(self._folder / key, ignore_errors=True)
                     aside.rename(self._folder / key)
+                    self._prune()
             finally:
                 shutil.rmtree(aside, ignore_errors=True)
-            self._prune()
         except OSError as error:
             raise MachineError(f"cannot save the machine in {self._folder}: {error}") from error
 
     def forget(self, key: str) -> None:
         """Remove a saved machine, if it is there."""
-        shutil.rmtree(self._folder / key, ignore_errors=True)
+        with self._locked(fcntl.LOCK_EX):
+            shutil.rmtree(self._folder / key, ignore_errors=True)
 
     def _prune(self) -> None:
         states = sorted(
