@@ -10,16 +10,22 @@ import pytest
 
 from msgport_vm.doctor import BOX, Finding, Host, Ran, State, report
 
+KVM = Path("/dev/kvm")
+
 
 @dataclass
 class MadeUp:
     """A host that has everything, unless it is told otherwise."""
 
-    programs: set[str] = field(default_factory=lambda: {"apt-get", "cc", "qemu-system-x86_64", "vagrant", "ssh-add"})
+    programs: set[str] = field(
+        default_factory=lambda: {"apt-get", "cc", "ld", "qemu-system-x86_64", "vagrant", "ssh-add"}
+    )
     answers: dict[str, Ran | None] = field(default_factory=dict)
     absent: set[str] = field(default_factory=set)
     kvm: bool = True
     kvm_usable: bool = True
+    libvirtd: set[str] = field(default_factory=lambda: {"/run/libvirt/libvirt-sock"})
+    libvirtd_usable: bool = True
     trouble: str = ""
     variables: dict[str, str] = field(default_factory=lambda: {"SSH_AUTH_SOCK": "/agent"})
     keys: list[Path] = field(default_factory=list)
@@ -42,10 +48,10 @@ class MadeUp:
         return {**usual, **self.answers}[line]
 
     def exists(self, path: Path) -> bool:
-        return self.kvm
+        return self.kvm if path == KVM else str(path) in self.libvirtd
 
     def usable(self, path: Path) -> bool:
-        return self.kvm_usable
+        return self.kvm_usable if path == KVM else self.libvirtd_usable
 
     def importable(self, module: str) -> bool:
         return module not in self.absent
@@ -71,7 +77,7 @@ def test_a_host_that_has_everything_needs_nothing() -> None:
     found = report(host)
     assert {each.state for each in found} == {State.OK} and not any(each.fix for each in found)
     assert [each.target for each in found] == [
-        *("userland", "qemu", "qemu", "qemu", "vagrant", "vagrant", "vagrant", "vagrant", "ssh", "ssh", "image")
+        *("userland", "qemu", "qemu", "qemu", "qemu", "vagrant", "vagrant", "vagrant", "vagrant", "ssh", "ssh", "image")
     ]
     assert finding(host, "userland", "C compiler").detail == "cc (Debian) 12.2"
     assert finding(host, "qemu", "qemu-system-x86_64").detail == "QEMU emulator version 7.2"
@@ -104,6 +110,8 @@ def without(*programs: str, **changes: object) -> MadeUp:
             without(absent={"qemu.qmp", "pycdlib"}),
             *("qemu", "Python packages", State.MISSING, "not there: pycdlib, qemu.qmp", "pip install 'msgport[vm]'"),
         ),
+        (without("cc"), "qemu", "C compiler and ld", State.WORSE, "--kernel and --sysdir need it", "apt install gcc"),
+        (without("ld"), "qemu", "C compiler and ld", State.WORSE, "no ld on the path", "apt install binutils"),
         (without(kvm=False), "qemu", "hardware acceleration", State.WORSE, "no /dev/kvm", "modprobe"),
         (without(kvm_usable=False), "qemu", "hardware acceleration", State.WORSE, "not for you", "usermod -aG kvm"),
         (
@@ -122,6 +130,19 @@ def without(*programs: str, **changes: object) -> MadeUp:
         (
             without(answers={"vagrant plugin list": None}),
             *("vagrant", "provider", State.MISSING, "neither", "vagrant plugin install vagrant-qemu"),
+        ),
+        (
+            without(libvirtd=set()),
+            *("vagrant", "provider", State.MISSING, "nobody listens on /run/libvirt/libvirt-sock"),
+            "apt install libvirt-daemon-system, then sudo systemctl start libvirtd",
+        ),
+        (
+            without(libvirtd_usable=False),
+            *("vagrant", "provider", State.MISSING, "libvirt-sock is there, but not for you", "usermod -aG libvirt"),
+        ),
+        (
+            without("qemu-system-x86_64", answers={"vagrant plugin list": Ran(0, "vagrant-qemu (0.3, global)\n")}),
+            *("vagrant", "provider", State.MISSING, "no qemu-system-x86_64", "apt install qemu-system-x86"),
         ),
         (
             without(answers={"vagrant box list": Ran(0, "There are no installed boxes!\n")}),
@@ -162,6 +183,17 @@ def test_virtualbox_is_a_provider_without_a_plugin() -> None:
     host = MadeUp(answers={"vagrant plugin list": Ran(0, "")})
     host.programs.add("VBoxManage")
     assert finding(host, "vagrant", "provider").detail == "virtualbox"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"libvirtd": {"/run/libvirt/virtqemud-sock"}},
+        {"libvirtd": set(), "variables": {"LIBVIRT_DEFAULT_URI": "qemu+ssh://host/system"}},
+    ],
+)
+def test_a_libvirt_in_another_place_is_a_provider_too(changes: dict[str, object]) -> None:
+    assert finding(without(**changes), "vagrant", "provider").detail == "libvirt"
 
 
 def test_an_accelerator_is_tried_with_a_guest_and_only_where_one_can_run() -> None:

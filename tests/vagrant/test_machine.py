@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 from msgport.cli import main
+from msgport_vm import vagrant
 from msgport_vm.machine import EventKind, MachineError, UnloadRefusedError
+from msgport_vm.qemu_accelerator import Accelerator
+from msgport_vm.qemu_process import Program
 from msgport_vm.vagrant import SNAPSHOT, VagrantMachine
 from tests.processes import is_gone
 from tests.ssh.host import IMPATIENT, Host, make_key, start_host, write_module
@@ -35,6 +38,14 @@ def folder(host: Host, tmp_path: Path) -> Path:
     return write_project(host, tmp_path / "project")
 
 
+@pytest.fixture(autouse=True)
+def accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What runs a guest here was tried before."""
+    monkeypatch.delenv("MSGPORT_ACCEL", raising=False)
+    monkeypatch.setattr(vagrant, "choose", lambda *_: Accelerator("tcg", "kvm: opens, but a guest hangs in it"))
+    monkeypatch.setattr(vagrant, "Program", lambda name: name)
+
+
 @pytest.fixture
 def machine_of(folder: Path) -> Iterator[MakeMachine]:
     machines: list[VagrantMachine] = []
@@ -47,6 +58,22 @@ def machine_of(folder: Path) -> Iterator[MakeMachine]:
     yield make
     for machine in machines:
         machine.close()
+
+
+def test_the_users_own_choice_of_accelerator_wins_and_without_qemu_the_vagrantfile_chooses(
+    machine_of: MakeMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_qemu(name: str) -> Program:
+        raise MachineError(f"{name} is not there")
+
+    lines: list[str] = []
+    monkeypatch.setattr(vagrant, "Program", no_qemu)
+    with machine_of(log=lines.append) as machine:
+        machine.boot()
+    monkeypatch.setenv("MSGPORT_ACCEL", "kvm")
+    with machine_of(log=lines.append) as machine:
+        machine.boot()
+    assert [line.rpartition(" ")[2] for line in lines if " accel " in line] == ["unset", "kvm"]
 
 
 def calls(folder: Path) -> list[str]:
@@ -69,7 +96,8 @@ def test_a_guest_is_brought_up_saved_used_and_halted(
     assert (facts.target, facts.dragonfly, facts.expendable) == ("vagrant", True, True)
     assert facts.extra["provider"] == "fake" and facts.extra["snapshots"] == "yes"
     assert facts.host_cores == os.cpu_count()
-    assert "cpus 3 memory 512" in lines
+    assert "cpus 3 memory 512 accel tcg" in lines
+    assert "accelerator tcg: kvm: opens, but a guest hangs in it" in lines
     module = machine.build(write_module(tmp_path / "m", SAYS_HELLO))
     assert load(machine, module) == ("hello\n", EventKind.LOADED)
     list(machine.unload(module))

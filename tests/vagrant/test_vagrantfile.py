@@ -42,6 +42,11 @@ def test_it_is_valid_for_libvirt(folder: Path) -> None:
     assert vagrant(folder, "validate", VAGRANT_DEFAULT_PROVIDER="libvirt").returncode != 0
 
 
+def test_an_accelerator_that_is_none_is_told(folder: Path) -> None:
+    checked = vagrant(folder, "validate", "--ignore-provider", MSGPORT_ACCEL="vroom")
+    assert checked.returncode == 1 and "MSGPORT_ACCEL=vroom is none of kvm, tcg" in checked.stderr
+
+
 @pytest.mark.parametrize(("name", "value"), [("MSGPORT_CPUS", "four"), ("MSGPORT_MEMORY", "0")])
 def test_a_number_that_is_none_is_told(folder: Path, name: str, value: str) -> None:
     checked = vagrant(folder, "validate", "--ignore-provider", **{name: value})
@@ -66,14 +71,26 @@ $calls.each { |call| puts call.inspect }
 """
 
 
-def test_all_three_providers_get_cpus_memory_and_the_serial_log(folder: Path) -> None:
+def evaluate(folder: Path, **variables: str) -> str:
+    """The settings that it makes, line by line."""
     ruby = shutil.which("ruby")
     if ruby is None:
         pytest.skip("no ruby here, which Debian's vagrant brings")
-    environment = {**os.environ, "MSGPORT_CPUS": "3", "MSGPORT_MEMORY": "768", "MSGPORT_SERIAL": "logs/s.log"}
-    said = subprocess.run(
-        [ruby, "-e", EVALUATE, str(folder / "Vagrantfile")], env=environment, capture_output=True, text=True, check=True
-    ).stdout
+    command = [ruby, "-e", EVALUATE, str(folder / "Vagrantfile")]
+    environment = {**os.environ, **variables}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize(("accelerator", "driver"), [("kvm", "kvm"), ("tcg", "qemu")])
+def test_libvirt_and_qemu_run_the_guest_with_the_accelerator_that_is_named(
+    folder: Path, accelerator: str, driver: str
+) -> None:
+    said = evaluate(folder, MSGPORT_ACCEL=accelerator)
+    assert f'[:driver=, "{driver}"' in said and f'[:machine=, "q35,hpet=off,accel={accelerator}"' in said
+
+
+def test_all_three_providers_get_cpus_memory_and_the_serial_log(folder: Path) -> None:
+    said = evaluate(folder, MSGPORT_CPUS="3", MSGPORT_MEMORY="768", MSGPORT_SERIAL="logs/s.log")
     log = folder / "logs" / "s.log"
     assert said.count("[:cpus=, 3") == 2 and said.count("[:memory=, 768") == 2
     assert '[:smp=, "3"' in said and '[:memory=, "768M"' in said

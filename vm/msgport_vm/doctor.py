@@ -145,11 +145,13 @@ _PACKAGES: Mapping[str, Mapping[str, str]] = {
         "brew": "qemu",
         "pkg": "qemu",
     },
+    "ld": {**dict.fromkeys(_INSTALLERS, "binutils"), "apt-get": "binutils"},
     "vagrant": dict.fromkeys(_INSTALLERS, "vagrant"),
     "libvirt": {"apt-get": "vagrant-libvirt libvirt-daemon-system", "dnf": "vagrant-libvirt"},
+    "libvirtd": {"apt-get": "libvirt-daemon-system", "dnf": "libvirt-daemon-kvm", "pacman": "libvirt"},
 }
 
-_PROVIDERS = ("vagrant-libvirt", "vagrant-qemu")
+_LIBVIRT_SOCKETS = (Path("/run/libvirt/libvirt-sock"), Path("/run/libvirt/virtqemud-sock"))
 BOX = "generic/dragonflybsd6"
 
 
@@ -181,22 +183,25 @@ def _first_line(ran: Ran | None) -> str:
     return ran.output.strip().partition("\n")[0] if ran and ran.status == 0 else ""
 
 
-def _userland(probe: Probe) -> Iterator[Finding]:
-    need = "C compiler"
+def _compiler(probe: Probe) -> tuple[str, str, str]:
+    """The C compiler, empty when there is none that works; what to say of it, and what mends it."""
     asked = probe.environment("CC")
     names = (asked,) if asked else ("cc", "gcc", "clang")
     path = next(filter(None, map(probe.which, names)), None)
     if path is None:
         fix = f"unset CC, or name a compiler that is there: CC={asked} is not" if asked else _install(probe, "cc")
-        yield Finding("userland", need, State.MISSING, f"none on the path (tried {', '.join(names)})", fix)
-        return
+        return "", f"none on the path (tried {', '.join(names)})", fix
     trial = "#include <pthread.h>\n#include <dlfcn.h>\nint main(void) { return (0); }\n"
     tried = probe.run([path, "-fsyntax-only", "-x", "c", "-"], trial)
     if tried is None or tried.status != 0:
         said = tried.output.strip().partition("\n")[0] if tried else "it does not run"
-        yield Finding("userland", need, State.MISSING, f"{path} compiles nothing: {said}", _install(probe, "cc"))
-    else:
-        yield Finding("userland", need, State.OK, _first_line(probe.run([path, "--version"])) or path)
+        return "", f"{path} compiles nothing: {said}", _install(probe, "cc")
+    return path, _first_line(probe.run([path, "--version"])) or path, ""
+
+
+def _userland(probe: Probe) -> Iterator[Finding]:
+    path, detail, fix = _compiler(probe)
+    yield Finding("userland", "C compiler", State.OK if path else State.MISSING, detail, fix)
 
 
 def _qemu(probe: Probe) -> Iterator[Finding]:
@@ -208,6 +213,14 @@ def _qemu(probe: Probe) -> Iterator[Finding]:
         yield Finding("qemu", need, State.OK, _first_line(probe.run([qemu, "--version"])) or qemu)
     python = _python(probe, "qemu", "paramiko", "pexpect", "pycdlib", "elftools", "qemu.qmp")
     yield python
+    need, uses = "C compiler and ld", "--kernel and --sysdir need it"
+    compiler, detail, fix = _compiler(probe)
+    if not compiler:
+        yield Finding("qemu", need, State.WORSE, f"{detail}; {uses}", fix)
+    elif probe.which("ld") is None:
+        yield Finding("qemu", need, State.WORSE, f"no ld on the path; {uses}", _install(probe, "ld"))
+    else:
+        yield Finding("qemu", need, State.OK, detail)
     yield _kvm(probe, qemu if python.state is State.OK else None)
 
 
@@ -241,22 +254,49 @@ def _vagrant(probe: Probe) -> Iterator[Finding]:
         yield Finding("vagrant", "vagrant", State.MISSING, "not on the path", _install(probe, "vagrant"))
         return
     yield Finding("vagrant", "vagrant", State.OK, _first_line(probe.run([vagrant, "--version"])) or vagrant)
-    need = "provider"
-    plugins = probe.run([vagrant, "plugin", "list"])
-    listed = plugins.output.split() if plugins else []
-    there = [name.removeprefix("vagrant-") for name in _PROVIDERS if name in listed]
-    there += ["virtualbox"] if probe.which("VBoxManage") else []
-    if there:
-        yield Finding("vagrant", need, State.OK, ", ".join(there))
-    else:
-        fix = f"{_install(probe, 'libvirt')}, or vagrant plugin install vagrant-qemu"
-        yield Finding("vagrant", need, State.MISSING, "neither libvirt nor qemu nor virtualbox", fix)
+    yield _provider(probe, vagrant)
     boxes = probe.run([vagrant, "box", "list"])
     if boxes and BOX in boxes.output.split():
         yield Finding("vagrant", "box", State.OK, BOX)
     else:
         fix = f"vagrant box add {BOX}"
         yield Finding("vagrant", "box", State.WORSE, f"{BOX} is not here; the first run gets it", fix)
+
+
+def _provider(probe: Probe, vagrant: str) -> Finding:
+    plugins = probe.run([vagrant, "plugin", "list"])
+    listed = plugins.output.split() if plugins else []
+    troubles = {}
+    if "vagrant-libvirt" in listed:
+        troubles["libvirt"] = _libvirt_trouble(probe)
+    if "vagrant-qemu" in listed:
+        lacking = "the plugin vagrant-qemu is there, but no qemu-system-x86_64 on the path", _install(probe, "qemu")
+        troubles["qemu"] = ("", "") if probe.which("qemu-system-x86_64") else lacking
+    if probe.which("VBoxManage"):
+        troubles["virtualbox"] = "", ""
+    if there := [name for name, (trouble, _) in troubles.items() if not trouble]:
+        return Finding("vagrant", "provider", State.OK, ", ".join(there))
+    neither = "neither libvirt nor qemu nor virtualbox"
+    fix = f"{_install(probe, 'libvirt')}, or vagrant plugin install vagrant-qemu"
+    detail, fix = next(iter(troubles.values()), (neither, fix))
+    return Finding("vagrant", "provider", State.MISSING, detail, fix)
+
+
+def _libvirt_trouble(probe: Probe) -> tuple[str, str]:
+    """What keeps the plugin vagrant-libvirt from working, and what mends it; both empty when nothing does."""
+    if probe.environment("LIBVIRT_DEFAULT_URI"):
+        return "", ""  # it may be anywhere
+    sockets = [socket for socket in _LIBVIRT_SOCKETS if probe.exists(socket)]
+    if not sockets:
+        install = _install(probe, "libvirtd")
+        where = " nor ".join(map(str, _LIBVIRT_SOCKETS))
+        return (
+            f"the plugin vagrant-libvirt is there, but nobody listens on {where}",
+            f"{install}, then sudo systemctl start libvirtd",
+        )
+    if not any(map(probe.usable, sockets)):
+        return f"{sockets[0]} is there, but not for you", "sudo usermod -aG libvirt $USER, then log in again"
+    return "", ""
 
 
 def _ssh(probe: Probe) -> Iterator[Finding]:

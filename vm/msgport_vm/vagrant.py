@@ -23,9 +23,13 @@ import paramiko
 from msgport_vm.connection import Address, ConnectionLostError, Trust
 from msgport_vm.hostbuild import HostBuilds
 from msgport_vm.machine import BuildError, Event, Facts, MachineError
+from msgport_vm.qemu_accelerator import choose
+from msgport_vm.qemu_process import Program
 from msgport_vm.ssh import DRAGONFLY, RETRY, Patience, SshMachine
+from msgport_vm.userland import default_cache
 
 SNAPSHOT = "msgport-up"
+QEMU = "qemu-system-x86_64"
 UP_TIMEOUT = 3600.0
 COMMAND_TIMEOUT = 600.0
 
@@ -130,8 +134,9 @@ class _SerialLog:
 class VagrantMachine:
     """The guest of ``folder/Vagrantfile`` as a Machine: see ``machine.Machine`` for the protocol.
 
-    ``cpus`` and ``memory`` (MiB) are for a guest that is started now. A guest that was up already stays up at the end;
-    with ``keep`` any does. ``builder`` and ``system`` are as for ``SshMachine``. ``left_behind`` tells what could not
+    ``cpus`` and ``memory`` (MiB) are for a guest that is started now; it runs under MSGPORT_ACCEL of the environment, else
+    under what was found to run a guest here. One that was up already stays up at the end; with ``keep`` any does.
+    ``builder`` and ``system`` are as for ``SshMachine``. ``left_behind`` tells what could not
     be ended or removed.
     """
 
@@ -185,6 +190,9 @@ class VagrantMachine:
 
     def boot(self) -> Facts:
         """Bring the guest up, save it where that can be done, and connect. Raises MachineError."""
+        accelerator = os.environ.get("MSGPORT_ACCEL") or self._accelerator()
+        if accelerator:
+            self._environment["MSGPORT_ACCEL"] = accelerator
         vagrant = self._vagrant = Vagrant(self._program, self._folder, self._environment, self._log)
         with self._changing:
             if vagrant.status().get("state") != "running":
@@ -196,6 +204,16 @@ class VagrantMachine:
         provider = vagrant.status().get("provider-name", "unknown")
         extra = {"provider": provider, "snapshots": "yes" if self._snapshots else "no: it is rebooted instead"}
         return replace(facts, host_cores=os.cpu_count() or 1, extra={**facts.extra, **extra})
+
+    def _accelerator(self) -> str:
+        """What runs a guest here, tried; empty where there is no QEMU to try it with: the Vagrantfile decides then."""
+        try:
+            found = choose(Program(QEMU), "auto", default_cache() / "qemu")
+        except MachineError:
+            return ""
+        if found.note:
+            self._log(f"accelerator {found.name}: {found.note}")
+        return found.name
 
     def _save(self, vagrant: Vagrant) -> bool:
         """Save the guest as it is; tell whether its provider can."""
