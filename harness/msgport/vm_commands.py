@@ -205,19 +205,20 @@ class _Remote:
     """A machine that is somebody's, somewhere: one can log in."""
 
     def __init__(self, target: str) -> None:
-        self._target = target
-
-    def ssh(self, options: argparse.Namespace) -> int:
         from msgport_vm.connection import Address
 
         try:
-            address = Address.parse(self._target)
+            self._address = Address.parse(target)
         except ValueError as error:
             raise TargetError(str(error)) from error
-        return _become(["ssh", "-p", str(address.port), f"{address.user}@{address.host}"])
+
+    def ssh(self, options: argparse.Namespace) -> int:
+        # Without a port the user's own configuration has its say.
+        port = ["-p", str(self._address.named_port)] if self._address.named_port else []
+        return _become(["ssh", *port, f"{self._address.user}@{self._address.host}"])
 
     def _refuse(self, options: argparse.Namespace) -> NoReturn:
-        raise TargetError(f"{self._target} is not started or stopped from here; `msgport vm ssh` logs in to it")
+        raise TargetError(f"{self._address} is not started or stopped from here; `msgport vm ssh` logs in to it")
 
     boot = console = stop = status = _refuse
 

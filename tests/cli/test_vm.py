@@ -34,6 +34,7 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
         (["boot", "--target", "ssh://root@host"], "is not started or stopped from here"),
         (["stop", "--target", "ssh://root@host"], "is not started or stopped from here"),
         (["ssh", "--target", "ssh://host"], "ssh://user@host"),
+        (["stop", "--target", "ssh://root:hush@host"], "a password does not belong"),
         (["ssh"], "has no network"),
     ],
 )
@@ -60,18 +61,28 @@ def test_when_nothing_is_up_it_is_told_how_to_start_one(
     assert main(["vm", "stop"]) == 0
 
 
-def test_the_users_own_ssh_client_is_opened(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("address", "given"),
+    [
+        ("root@dragon.example:2222", "-p 2222 root@dragon.example"),
+        ("root@dragon.example:22", "-p 22 root@dragon.example"),
+        ("root@dragon.example", "root@dragon.example"),
+    ],
+)
+def test_the_users_own_ssh_client_is_opened_and_chooses_the_port_where_none_is_named(
+    tmp_path: Path, address: str, given: str
+) -> None:
     ssh = tmp_path / "ssh"
     ssh.write_text('#!/bin/sh\necho "$@"; exit 7\n')
     ssh.chmod(0o755)
     done = subprocess.run(
-        [*MSGPORT, "vm", "ssh", "--target", "ssh://root@dragon.example:2222"],
+        [*MSGPORT, "vm", "ssh", "--target", f"ssh://{address}"],
         env={**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert (done.stdout, done.returncode) == ("-p 2222 root@dragon.example\n", 7)
+    assert (done.stdout, done.returncode) == (f"{given}\n", 7)
 
 
 @pytest.fixture

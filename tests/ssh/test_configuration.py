@@ -31,6 +31,7 @@ def test_a_port_in_the_address_wins(tmp_path: Path) -> None:
     config = tmp_path / "config"
     config.write_text("Host a\n  HostName b\n  Port 23\n")
     assert configured(Address("root", "a", 24), config)[0] == Address("root", "b", 24)
+    assert configured(Address("root", "a", 22), config)[0] == Address("root", "b", 22)
     assert configured(Address("root", "a"), config)[0] == Address("root", "b", 23)
     assert configured(Address("root", "c"), tmp_path / "none")[0] == Address("root", "c")
 

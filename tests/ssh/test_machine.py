@@ -195,9 +195,10 @@ def test_an_address_that_is_none_is_told(url: str) -> None:
         SshMachine(url)
 
 
-def test_a_password_in_an_address_is_refused_and_not_repeated() -> None:
-    with pytest.raises(ValueError, match="password") as caught:
-        SshMachine("ssh://root:hush@host")
+@pytest.mark.parametrize("host", ["host", "host:99999", "host:many", "[host", "/host", "a@host:99999"])
+def test_a_password_in_an_address_is_refused_and_not_repeated(host: str) -> None:
+    with pytest.raises(ValueError, match=r"password|is no address of a machine") as caught:
+        SshMachine(f"ssh://root:hush@{host}")
     assert "hush" not in str(caught.value)
 
 

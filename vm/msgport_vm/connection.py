@@ -49,11 +49,16 @@ class NoAnswerError(MachineError):
 
 @dataclass(frozen=True)
 class Address:
-    """Where a machine listens. Parsed from ``ssh://user@host[:port]``."""
+    """Where a machine listens. Parsed from ``ssh://user@host[:port]``; ``named_port`` is None where that names none."""
 
     user: str
     host: str
-    port: int = 22
+    named_port: int | None = None
+
+    @property
+    def port(self) -> int:
+        """The port, ssh's own if none is named."""
+        return self.named_port or 22
 
     @classmethod
     def parse(cls, url: str) -> Address:
@@ -63,7 +68,7 @@ class Address:
             parts = urlsplit(url)
             port = parts.port
         except ValueError as error:
-            raise ValueError(f"{url!r} is no address of a machine ({error}); {written}") from None
+            raise ValueError(f"{_without_password(url)!r} is no address of a machine ({error}); {written}") from None
         if parts.password is not None:
             raise ValueError(
                 f"a password does not belong into an address, where others can read it; {written}, and give your key "
@@ -72,8 +77,8 @@ class Address:
         plain = not (parts.path.strip("/") or parts.query or parts.fragment)
         names = (parts.username or "", parts.hostname or "")
         if parts.scheme != "ssh" or port == 0 or not plain or not all(_NAME.fullmatch(name) for name in names):
-            raise ValueError(f"{url!r} is no address of a machine; {written}")
-        return cls(*names, port or 22)
+            raise ValueError(f"{_without_password(url)!r} is no address of a machine; {written}")
+        return cls(*names, port)
 
     def __str__(self) -> str:
         """As a URL."""
@@ -90,6 +95,10 @@ class Address:
     def known_as(self) -> str:
         """The host's name in known_hosts files."""
         return self.host if self.port == 22 else f"[{self.host}]:{self.port}"
+
+
+def _without_password(url: str) -> str:
+    return re.sub(r"^(\w+:(?://)?[^:@]*):.*@", r"\1:...@", url)
 
 
 @dataclass(frozen=True)
@@ -122,14 +131,14 @@ def configured(address: Address, config: Path | None = None) -> tuple[Address, T
         return address, trust
     try:
         host = paramiko.SSHConfig.from_path(str(path)).lookup(address.host)
-        port = address.port if address.port != 22 else int(host.get("port", 22))
+        port = address.named_port or (int(host["port"]) if "port" in host else None)
     except (OSError, ValueError, paramiko.ConfigParseError) as error:
         raise MachineError(f"{path} cannot be read: {error}") from error
     real = Address(address.user, host["hostname"], port)
     if "proxyjump" in host or host.get("proxycommand", "none") != "none":
         raise MachineError(
             f"{path} leads to {address.host} by way of another machine, which is not done here. Forward a port first:\n"
-            f"  ssh -f -N -L 2222:localhost:{port} {address.host}\nand use ssh://{address.user}@localhost:2222"
+            f"  ssh -f -N -L 2222:localhost:{real.port} {address.host}\nand use ssh://{address.user}@localhost:2222"
         )
     files = [Path(name).expanduser() for name in host.get("userknownhostsfile", "").split()]
     keys = (Path(name) for name in host.get("identityfile", []))

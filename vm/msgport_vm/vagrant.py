@@ -134,8 +134,8 @@ class _SerialLog:
 class VagrantMachine:
     """The guest of ``folder/Vagrantfile`` as a Machine: see ``machine.Machine`` for the protocol.
 
-    ``cpus`` and ``memory`` (MiB) are for a guest that is started now; it runs under MSGPORT_ACCEL of the environment, else
-    under what was found to run a guest here. One that was up already stays up at the end; with ``keep`` any does.
+    ``cpus`` and ``memory`` (MiB) are for a guest that is started now; it runs under MSGPORT_ACCEL of the environment,
+    or under what was found to run one here. A guest that was up already stays up at the end; with ``keep`` any does.
     ``builder`` and ``system`` are as for ``SshMachine``. ``left_behind`` tells what could not
     be ended or removed.
     """
