@@ -202,6 +202,19 @@ def test_a_password_in_an_address_is_refused_and_not_repeated(host: str) -> None
     assert "hush" not in str(caught.value)
 
 
+def test_what_else_is_said_at_login_is_neither_taken_for_our_folder_nor_run(
+    host: Host, machine_of: MakeMachine
+) -> None:
+    noise = "{ echo 'welcome /etc; $(touch $STATE/owned)'; echo 'msgport-folder:/x; touch $STATE/owned'; }"
+    host.program("mktemp", f'{noise} >&2; exec /usr/bin/mktemp "$@"')
+    machine = machine_of()
+    machine.boot()
+    assert len(list((host.state / "tmp").iterdir())) == 1
+    machine.close()
+    assert eventually(lambda: not list((host.state / "tmp").iterdir()))
+    assert not (host.state / "owned").exists()
+
+
 def test_another_system_than_dragonfly_is_refused(host: Host, machine_of: MakeMachine) -> None:
     host.program("uname", "echo Linux")
     with pytest.raises(MachineError, match="runs Linux, not DragonFly"):

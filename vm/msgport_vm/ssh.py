@@ -8,6 +8,7 @@ a lost connection or a killed harness does too, then unloads our modules, takes 
 from __future__ import annotations
 
 import contextlib
+import re
 import shlex
 import threading
 import time
@@ -56,14 +57,24 @@ for e in sudo doas; do if $e -n true 2>/dev/null; then echo elevate=$e; break; f
 _PANIC_SETTINGS = (("debug.debugger_on_panic", 0), ("debug.trace_on_panic", 1))
 """So that a panic prints its trace and reboots, instead of waiting in a debugger that nobody sees."""
 
+_SETTLE = """\
+case ${TMPDIR:=/tmp} in [!/]*|*[!A-Za-z0-9_./-]*) TMPDIR=/tmp;; esac; \
+d=$(mktemp -d "$TMPDIR/msgport.XXXXXXXXXX") && mkdir "$d/build" && echo "msgport-folder:$d\""""
+_FOLDER = re.compile(r"^msgport-folder:(/[\w./-]+)$", re.ASCII | re.MULTILINE)
+"""The user's login shell may say anything before, and no word of the machine's gets to a shell there as it is."""
+
 _SWEEP = """\
-mv {d} {d}.gone 2>/dev/null || exit 0; \
-for f in {d}.gone/loaded/*; do m=${{f##*/}}; kldstat -n "$m" >/dev/null 2>&1 || continue; \
-kldunload "${{m%.ko}}" || echo "left $m"; done; \
-for f in {d}.gone/tunables/*; do [ -e "$f" ] && kenv -u "${{f##*/}}" >/dev/null 2>&1; done; \
-for f in {d}.gone/sysctl/*; do [ -e "$f" ] && sysctl "${{f##*/}}=$(cat "$f")" >/dev/null; done; \
-rm -rf {d}.gone"""
+d={}; mv "$d" "$d.gone" 2>/dev/null || exit 0; d=$d.gone; \
+for f in "$d"/loaded/*; do m=${f##*/}; kldstat -n "$m" >/dev/null 2>&1 || continue; \
+kldunload "${m%.ko}" || echo "left $m"; done; \
+for f in "$d"/tunables/*; do [ -e "$f" ] && kenv -u "${f##*/}" >/dev/null 2>&1; done; \
+for f in "$d"/sysctl/*; do [ -e "$f" ] && sysctl "${f##*/}=$(cat "$f")" >/dev/null; done; \
+rm -rf "$d\""""
 """Leave nothing behind. Whoever moves the folder first does it, and nobody twice."""
+
+
+def _sweep(folder: str) -> str:
+    return _SWEEP.replace("{}", shlex.quote(folder), 1)
 
 
 @dataclass(frozen=True)
@@ -195,7 +206,7 @@ class SshMachine:
         for name in ("osreldate", "ncpu"):
             if not about.get(name, "").isdecimal():
                 raise MachineError(f"{self.address} does not tell its {name}", screen=answer.output)
-        if about["uid"] != "0" and not about["elevate"]:
+        if about["uid"] != "0" and about["elevate"] not in ("sudo", "doas"):
             raise MachineError(
                 f"loading modules takes root, and {self.address.user} may use neither sudo nor doas without a "
                 f"password there; try ssh://root@{self.address.host}, or let sudo ask nothing (NOPASSWD)"
@@ -212,19 +223,18 @@ class SshMachine:
             if ended is not None and abs(session.boottime - ended) <= SAME_BOOT:
                 raise ConnectionLostError("it goes on as before")
             if old_folder:
-                self._note_left(session.root(_SWEEP.format(d=old_folder), self._patience.unload, "sweeping").output)
+                self._note_left(session.root(_sweep(old_folder), self._patience.unload, "sweeping").output)
                 self._tunables = set()
             # Made by the user and closed to others; root's part of it is made below.
-            made = link.run(
-                "d=$(mktemp -d ${TMPDIR:-/tmp}/msgport.XXXXXXXXXX) && mkdir $d/build && echo $d", self._patience.answer
-            )
-            if made.status != 0:
+            made = link.run(_SETTLE, self._patience.answer, "making our folder")
+            named = _FOLDER.search(made.output.replace("\r", ""))
+            if made.status != 0 or named is None:
                 raise MachineError(f"{self.address} has no room for our files: {made.output.strip()}")
-            session.folder = folder = made.output.strip()
+            session.folder = folder = named[1]
             session.watcher = link.start(
-                session.as_root(f"trap '' HUP PIPE; cat >/dev/null; {_SWEEP.format(d=folder)}"), "watching"
+                session.as_root(f"trap '' HUP PIPE; cat >/dev/null; {_sweep(folder)}"), "watching"
             )
-            script = f"cd {folder} && mkdir loaded tunables sysctl"
+            script = f"cd {shlex.quote(folder)} && mkdir loaded tunables sysctl"
             if self._expendable:
                 for name, value in _PANIC_SETTINGS:
                     # A kernel without the debugger lacks the setting, and needs none.
@@ -382,7 +392,7 @@ class SshMachine:
 
     def _loading(self, session: _Session, name: str, tunables: Mapping[str, int]) -> str:
         """The line that sets the tunables and loads a module, each noted first for the sweep."""
-        steps = [f"cd {session.folder}"]
+        steps = [f"cd {shlex.quote(session.folder)}"]
         if session.about["kenv"]:
             steps += [f"kenv -u {shlex.quote(gone)} >/dev/null" for gone in sorted(self._tunables - set(tunables))]
             for tunable, value in tunables.items():
