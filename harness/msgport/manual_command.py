@@ -6,8 +6,8 @@ import argparse
 import json
 import secrets
 import sys
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,6 +46,7 @@ def _manual(options: argparse.Namespace) -> int:
     from msgport.manual.mdoc import parse
     from msgport.manual.source import PageError, source_of
     from msgport.report.manual import ExampleResult, PageReport, as_json, as_text, exit_status
+    from msgport_vm.machine import MachineError
 
     try:
         source = source_of(options.page.read_bytes(), str(options.page))
@@ -59,25 +60,40 @@ def _manual(options: argparse.Namespace) -> int:
     # What the page is held against: the machine's era, or without one the era asked for.
     era = chosen(options).era or Era.E
     failure = machine = ""
-    with tempfile.TemporaryDirectory(prefix="msgport-manual-") as aside:
-        out = options.out or (Path(aside) if options.run else None)
-        try:
-            if options.run:
-                results, facts, failure = _run(options, source.label, examples, out or Path(aside))
-                era = Era(facts.era) if facts else era
-                machine = ran_on(facts) if facts else ""
-            else:
-                made = _made(examples, source.label, options.cpus, out)
-                results = [ExampleResult(each.example, each.known) for each in made]
-        except OutError as error:
-            return _fail(str(error), BAD_PAGE)
-    folders = {each.number: folder_of(out, each) for each in examples if options.out and out and not each.unfit}
+    out: Path | None = options.out
+    try:
+        if options.run:
+            with nullcontext(out) if out else _aside() as place:
+                results, facts, failure = _run(options, source.label, examples, place)
+            era = Era(facts.era) if facts else era
+            machine = ran_on(facts) if facts else ""
+        else:
+            made = _made(examples, source.label, options.cpus, out)
+            results = [ExampleResult(each.example, each.known) for each in made]
+    except OutError as error:
+        return _fail(str(error), BAD_PAGE)
+    except MachineError as error:
+        return _fail(str(error), MACHINE_FAILURE)
+    folders = {each.number: folder_of(out, each) for each in examples if out and not each.unfit}
     report = PageReport(page, era, tuple(results), fragments, folders, machine)
     print(json.dumps(as_json(report), indent=2) if options.format == "json" else as_text(report))
     if failure:
         _fail(failure, MACHINE_FAILURE)
         return 1 if exit_status(results) == 1 else MACHINE_FAILURE
     return exit_status(results)
+
+
+@contextmanager
+def _aside() -> Iterator[Path]:
+    """Give a folder for modules that nobody wants to keep; what a killed run left of one is removed by the next.
+
+    Raises MachineError when the cache cannot be written.
+    """
+    from msgport_vm.scratch import Scratch
+    from msgport_vm.userland import default_cache
+
+    with Scratch(default_cache() / "manual") as scratch:
+        yield scratch.path
 
 
 def folder_of(out: Path, example: Example) -> Path:

@@ -209,6 +209,27 @@ def test_an_example_that_never_returns_is_seen_to_sleep(tmp_path: Path, capsys: 
     assert example["printed"] == ["going to sleep"]
 
 
+def test_modules_that_nobody_keeps_leave_nothing_and_a_cache_that_cannot_be_written_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    places: list[Path] = []
+
+    def run(options: object, label: str, examples: object, place: Path) -> object:
+        places.append(place)
+        assert place.is_dir()
+        return [], None, ""
+
+    path = written(tmp_path, page(ASKED_IN_TURN))
+    monkeypatch.setattr("msgport.manual_command._run", run)
+    monkeypatch.setenv("MSGPORT_CACHE", str(tmp_path / "cache"))
+    main(["manual", str(path), "--run"])
+    assert [place.parent for place in places] == [tmp_path / "cache" / "manual"] and not places[0].exists()
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("MSGPORT_CACHE", str(tmp_path / "file"))
+    assert main(["manual", str(path), "--run"]) == 3
+    assert "MSGPORT_CACHE names another folder" in capsys.readouterr().err
+
+
 def test_an_example_that_panics_leaves_its_words_and_the_next_one_runs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,12 +5,19 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from msgport_vm.machine import MachineError
 
 KEPT = 4000
 """So many modules are kept, those used last; each takes some 50 KB."""
+
+ASIDE = ".compiled-"
+STALE = 3600.0
+"""Seconds."""
 
 
 class CompiledModules:
@@ -39,10 +46,20 @@ class CompiledModules:
 
     def keep(self, key: str, module: Path) -> None:
         """Keep a module that was compiled; it appears here whole. Raises OSError when it cannot be written."""
-        with tempfile.TemporaryDirectory(prefix=".compiled-", dir=self._folder) as aside:
-            shutil.copyfile(module, Path(aside, module.name)).replace(self._folder / f"{key}.ko")
+        with self.aside() as aside:
+            shutil.copyfile(module, aside / module.name).replace(self._folder / f"{key}.ko")
+
+    @contextmanager
+    def aside(self) -> Iterator[Path]:
+        """Give a folder on the same file system for what is not whole yet. Raises OSError when it cannot be made."""
+        with tempfile.TemporaryDirectory(prefix=ASIDE, dir=self._folder) as aside:
+            yield Path(aside)
 
     def _prune(self) -> None:
+        for left in self._folder.glob(f"{ASIDE}*"):
+            # Of a process that was killed: none that lives takes as long.
+            if left.stat().st_mtime < time.time() - STALE:
+                shutil.rmtree(left, ignore_errors=True)
         modules = sorted(self._folder.glob("*.ko"), key=lambda module: module.stat().st_mtime, reverse=True)
         for module in modules[KEPT:]:
             module.unlink(missing_ok=True)

@@ -10,13 +10,13 @@ import hashlib
 import os
 import selectors
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
+from msgport_vm.compiled import CompiledModules
 from msgport_vm.machine import BuildError, Facts, MachineError
 from msgport_vm.userland import (
     HOST_FLAGS,
@@ -97,6 +97,7 @@ class ControlledMachine:
         self._cache = cache or default_cache()
         self._tools: tuple[Toolchain, Runtime] | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._compiled: CompiledModules | None = None
         self._module: Path | None = None
         self._unread = b""
         self.left_behind: tuple[str, ...] = ()
@@ -164,10 +165,11 @@ class ControlledMachine:
         place = self._cache / "modules" / f"{digest.hexdigest()[:32]}.ko"
         if place.exists():
             return place
+        if self._compiled is None:
+            self._compiled = CompiledModules(place.parent)
         try:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix=".building-", dir=place.parent) as folder:
-                text, fresh = Path(folder) / "module.c", Path(folder) / "module.ko"
+            with self._compiled.aside() as folder:
+                text, fresh = folder / "module.c", folder / "module.ko"
                 text.write_text(source, encoding="utf-8")
                 command = [toolchain.command, *MODULE, "-I", str(runtime.include), "-o", str(fresh), str(text)]
                 _compile(command, None, "a module for controlled schedules")

@@ -206,7 +206,7 @@ class QemuMachine:
         self._note("the machine is started from power-on, once; from then on its saved state is used")
         self._make_overlays()
         if self._layout.kernel is not None:
-            stub = assemble(find_compiler(self._wanted).command)
+            stub = assemble(find_compiler(self._wanted).command, self._folder)
             image = pack(self._layout.kernel, self._layout.environment, stub)
             (self._folder / BOOT).write_bytes(image)
         switched_on = time.monotonic()

@@ -35,6 +35,14 @@ class Scratch:
         except OSError as error:
             raise MachineError(f"cannot write in {parent}: {error}; MSGPORT_CACHE names another folder") from error
 
+    def __enter__(self) -> Scratch:
+        """It was made already."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Remove it."""
+        self.remove()
+
     @property
     def lock(self) -> int:
         """The descriptor that holds the folder; a child process that inherits it holds the folder too."""

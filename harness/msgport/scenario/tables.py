@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from contextlib import suppress
 from functools import cache
 from hashlib import sha256
@@ -49,6 +48,4 @@ def _read(path: Path) -> bytes | None:
 def _write(folder: Path, name: str, tables: bytes) -> None:
     with suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder, prefix=f".{name}-", delete=False) as file:
-            file.write(sha256(tables).digest() + tables)
-        Path(file.name).replace(folder / name)
+        (folder / name).write_bytes(sha256(tables).digest() + tables)
