@@ -28,6 +28,7 @@ from msgport.scenario.canonical import content_hash
 from msgport.scenario.source import ScenarioError
 from msgport.selection import SelectionError, choose
 from msgport.selftest import command as selftest_command
+from msgport.streams import OutputError
 from msgport.targets import ENOUGH, GUEST_SECONDS, TargetError, add_options, chosen, positive, ran_on
 
 if TYPE_CHECKING:
@@ -51,19 +52,20 @@ class UsageError(Exception):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status (0 to 3, see README.md)."""
-    options = _parser().parse_args(arguments)
     # A harness that is told to stop leaves no machine behind: as with Ctrl-C, the stack unwinds.
     for told in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(told, _interrupt)
     try:
-        status: int = options.command(options)
-        sys.stdout.flush()
+        try:
+            options = _parser().parse_args(arguments)
+            status: int = options.command(options)
+        finally:
+            # Here, where it can be told that nobody can read it.
+            sys.stdout.flush()
     except (ScenarioError, SelectionError, TargetError, UsageError, ScheduleError) as error:
         return _fail(str(error), USAGE)
-    except BrokenPipeError:
-        # Whoever read our output went away (`| head`): nobody is left to tell.
-        sys.stderr.close()
-        return INCONCLUSIVE
+    except OutputError as error:
+        return _fail(str(error), INCONCLUSIVE)
     except KeyboardInterrupt:
         return _fail("interrupted", INCONCLUSIVE)
     except ModuleNotFoundError as missing:
@@ -312,7 +314,10 @@ def _run(options: argparse.Namespace) -> int:
             progress.note(f"left behind on the machine: {left}")
     if folder is not None and folder.data is not None:
         done.sort(key=lambda result: names.index(result.variant.name))
-        _show(done, folder.data, folder.path, ran_on(facts, target.machines), options)
+        try:
+            _show(done, folder.data, folder.path, ran_on(facts, target.machines), options)
+        except OutputError as error:
+            raise OutputError(f"{error}; results are in {folder.path}") from error
     if failure:
         _fail(failure, INCONCLUSIVE)
         return VIOLATES if exit_status(done) == VIOLATES else INCONCLUSIVE
@@ -340,6 +345,7 @@ def _show(
             # A file or a pipe has no width to keep to; a table in it is for grep, too.
             width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else UNLIMITED
             print_report(Console(highlight=False, width=width), results, folder, machine, verbose=options.verbose)
+    sys.stdout.flush()
 
 
 def _new_folder(named: Path | None) -> ResultsFolder:
