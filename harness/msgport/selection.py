@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
+from msgport.scenario.canonical import content_hash
 from msgport.scenario.library import SUFFIX, catalogue, load
 from msgport.scenario.program import Variant
 
@@ -79,11 +80,17 @@ def choose(names: Sequence[str], expression: str | None) -> tuple[Variant, ...]:
     """The variants that a command line asks for, in its order, each once; the whole catalogue when it names none.
 
     A name is a scenario's, a variant's (``NAME/CHOICES``) or a scenario file's. Raises SelectionError when a name or
-    the expression fits nothing, ScenarioError for what a file holds.
+    the expression fits nothing, or two files give one name to different things; ScenarioError for what a file holds.
     """
     chosen: dict[str, Variant] = {}
     for name in names or [str(path) for path in catalogue()]:
-        chosen.update((variant.name, variant) for variant in _named(name))
+        for variant in _named(name):
+            other = chosen.setdefault(variant.name, variant)
+            if not _means_the_same(variant, other):
+                raise SelectionError(
+                    f"{other.position.file} and {variant.position.file} both call a scenario {variant.scenario}, and "
+                    f"{variant.name} is not the same in both: give one of them another title"
+                )
     if expression is None:
         return tuple(chosen.values())
     fits = selector(expression)
@@ -91,6 +98,11 @@ def choose(names: Sequence[str], expression: str | None) -> tuple[Variant, ...]:
     if not kept:
         raise SelectionError(f"-k {expression!r} fits none of {len(chosen)} variants; `msgport claims` lists them")
     return kept
+
+
+def _means_the_same(one: Variant, other: Variant) -> bool:
+    """Whether what is run and what is expected of it are the same, wherever they are written."""
+    return one is other or (content_hash(one) == content_hash(other) and one.expectations == other.expectations)
 
 
 def _named(name: str) -> tuple[Variant, ...]:

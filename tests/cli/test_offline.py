@@ -128,6 +128,40 @@ def test_a_bad_option_is_a_usage_error(arguments: list[str]) -> None:
     assert ended.value.code == 2
 
 
+OWN = "MSGPORT {}\n{{ port P owner T0; msg a reply T0.port }}\n T0 ;\n r0 = {} P ;\nsometimes {}\n"
+
+
+@pytest.mark.parametrize("command", ["explore", "check"])
+@pytest.mark.parametrize(("call", "expected"), [("waitport", "deadlock"), ("getport", "0:r0 != a")])
+def test_two_files_that_call_different_things_by_one_name_are_refused(
+    command: str, call: str, expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, other = tmp_path / "one.msgport", tmp_path / "other.msgport"
+    one.write_text(OWN.format("poll", "getport", "0:r0 = null"))
+    other.write_text(OWN.format("poll", call, expected))
+    (tmp_path / "console.txt").write_text("")
+    transcript = [str(tmp_path / "console.txt")] if command == "check" else []
+    assert main([command, *transcript, str(one), str(other)]) == 2
+    err = capsys.readouterr().err
+    assert f"{one} and {other} both call a scenario poll" in err and "another title" in err
+
+
+def test_a_file_with_the_name_of_a_catalogue_scenario_beside_it_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = tmp_path / "own.msgport"
+    own.write_text(OWN.format("double-send", "getport", "0:r0 = null"))
+    assert main(["explore", "double-send", str(own)]) == 2
+    assert f"and {own} both call a scenario double-send" in capsys.readouterr().err
+
+
+def test_the_same_scenario_given_twice_is_taken_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one, copy = tmp_path / "one.msgport", tmp_path / "copy.msgport"
+    one.write_text(OWN.format("poll", "getport", "0:r0 = null"))
+    copy.write_text("# Saved again.\n" + one.read_text())
+    assert explored(capsys, str(one), str(one), str(copy)) == [("poll", 1)]
+
+
 BAD = """MSGPORT bad
 claims: getport.first
 {{ port P owner T1; msg a reply T0.port }}
