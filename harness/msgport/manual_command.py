@@ -11,6 +11,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgport.files import write_whole
 from msgport.manual.api import Era
 from msgport.targets import add_options, chosen, ran_on
 
@@ -147,9 +148,7 @@ def _run(
             for result in run_examples(machine, facts, made, secrets.randbits(32)):
                 results.append(result)
                 if result.transcript and options.out:
-                    (folder_of(out, result.example) / "transcript.txt").write_text(
-                        result.transcript, encoding="utf-8", errors="surrogateescape"
-                    )
+                    write_whole(folder_of(out, result.example) / "transcript.txt", result.transcript)
         except MachineError as error:
             failure = f"the machine failed: {error}" + (f"\n{error.screen}" if error.screen else "")
             results += [ExampleResult(each, None) for each in examples[len(results) :]]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
+from msgport.files import write_whole
 from msgport.report.results import ResultsError, ResultsFolder, safe_name
 
 NOW = datetime(2026, 1, 2, 3, 4, 5)
@@ -50,6 +52,47 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_rest(tmp_path: Path, monk
         folder.write({"n": 2})
     assert [path.name for path in tmp_path.iterdir()] == ["results.json"]
     assert json.loads((tmp_path / "results.json").read_text()) == {"n": 1}
+
+
+def test_a_disk_that_fills_up_has_room_for_how_the_run_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    room = 300_000
+
+    def write(path: Path, text: str) -> None:
+        taken = sum(each.stat().st_size for each in tmp_path.rglob("*") if each.is_file())
+        if taken + len(text) > room:
+            raise OSError(28, "No space left on device")
+        write_whole(path, text)
+
+    monkeypatch.setattr("msgport.report.results.write_whole", write)
+    folder = ResultsFolder.create(tmp_path)
+    variants: list[dict[str, object]] = []
+    with pytest.raises(ResultsError, match="No space left on device"):
+        for number in range(1000):
+            variants.append({"name": f"variant-{number}", "values": ["a"] * 20})
+            folder.write({"ended": "running", "variants": variants})
+            folder.write_file(f"variant-{number}", "transcript.txt", "x" * 2000)
+    folder.write({"ended": "machine-failure", "variants": variants})
+    data = json.loads((tmp_path / "results.json").read_text())
+    assert (data["ended"], len(data["variants"])) == ("machine-failure", len(variants))
+
+
+def test_a_folder_without_room_for_results_is_refused_at_once(tmp_path: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+    try:
+        with pytest.raises(ResultsError, match="File too large"):
+            ResultsFolder.create(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_reserve_is_left_behind(tmp_path: Path) -> None:
+    folder = ResultsFolder.create(tmp_path)
+    folder.write({"ended": "running"})
+    assert (tmp_path / ".reserve").stat().st_size > 0
+    folder.write({"ended": "done"})
+    assert [path.name for path in tmp_path.iterdir()] == ["results.json"]
 
 
 def test_console_text_is_kept_byte_for_byte(tmp_path: Path) -> None:

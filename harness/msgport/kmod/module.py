@@ -14,6 +14,7 @@ from typing import Any
 import jinja2
 
 import msgport
+from msgport.files import write_whole
 from msgport.kmod.names import (
     comment,
     identifier,
@@ -94,10 +95,10 @@ def generate_controlled(variant: Variant) -> Module:
 
 
 def write(module: Module, directory: Path) -> None:
-    """Write ``NAME.c`` and ``Makefile`` into a directory, which is made if need be. Raises OSError."""
+    """Write ``NAME.c`` and ``Makefile`` into a directory, which is made if need be, each whole. Raises OSError."""
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / f"{module.name}.c").write_text(module.source, encoding="utf-8")
-    (directory / "Makefile").write_text(module.makefile, encoding="utf-8")
+    write_whole(directory / f"{module.name}.c", module.source)
+    write_whole(directory / "Makefile", module.makefile)
 
 
 @cache

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import tempfile
 from collections.abc import Mapping
 from datetime import datetime
 from hashlib import sha256
@@ -13,7 +12,19 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from msgport.files import write_whole
+
 NAME = "results.json"
+
+RESERVE = ".reserve"
+"""Room on the disk for the last results.json, which says how the run ended, even if that was because the disk was full.
+
+It is given up just before that is written.
+"""
+
+SLACK = 1 << 16
+"""Bytes more than the last writing of results.json needed."""
+
 _LONGEST_NAME = 100
 
 
@@ -40,7 +51,7 @@ class ResultsFolder:
         with _telling(path):
             path.mkdir(parents=True, exist_ok=True)
         folder = cls(path)
-        folder._probe()
+        folder._claim()
         return folder
 
     @classmethod
@@ -60,15 +71,20 @@ class ResultsFolder:
                 raise
             break
         folder = cls(path)
-        folder._probe()
+        folder._claim()
         return folder
 
     def write(self, data: Mapping[str, Any]) -> None:
         """Write ``results.json`` as ``run_data`` made it, in place of what the same run wrote before."""
         self.data = data
         # json indents ten times slower than it writes: that is for the last one, which people read.
-        indent = None if data.get("ended") == "running" else 1
-        self._write(self.path / NAME, json.dumps(data, indent=indent, ensure_ascii=False) + "\n")
+        if data.get("ended") == "running":
+            text = json.dumps(data, ensure_ascii=False)
+            self._reserve(2 * len(text.encode()))
+        else:
+            text = json.dumps(data, indent=1, ensure_ascii=False)
+            (self.path / RESERVE).unlink(missing_ok=True)
+        self._write(self.path / NAME, text + "\n")
 
     def folder_of(self, variant: str) -> Path:
         """The subfolder of a variant, made if need be, by a name that is safe on every file system."""
@@ -85,23 +101,23 @@ class ResultsFolder:
 
     def _write(self, path: Path, text: str) -> None:
         with _telling(path):
-            descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-            try:
-                # Console text may hold any byte; lone surrogates stand for those that are no UTF-8.
-                with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-                    file.write(text)
-                    file.flush()
-                    os.fsync(file.fileno())
-                Path(temporary).chmod(0o644)
-                Path(temporary).replace(path)
-            except BaseException:
-                Path(temporary).unlink(missing_ok=True)
-                raise
+            write_whole(path, text)
 
-    def _probe(self) -> None:
-        """Find out now, not after the first variant, whether the folder can be written to."""
-        with _telling(self.path), tempfile.TemporaryFile(dir=self.path):
-            pass
+    def _claim(self) -> None:
+        """Find out now, not after the first variant, whether the folder can be written to and has any room."""
+        try:
+            self._reserve(0)
+        except ResultsError:
+            (self.path / RESERVE).unlink(missing_ok=True)
+            raise
+
+    def _reserve(self, size: int) -> None:
+        """Hold so many bytes at least, and more for what is judged in a second."""
+        reserve = self.path / RESERVE
+        with _telling(self.path), reserve.open("ab") as file:
+            if (lacking := size + SLACK - file.tell()) > 0:
+                # What can be compressed takes no room on some file systems.
+                file.write(os.urandom(lacking + SLACK))
 
 
 class _telling:  # noqa: N801 (reads as a word behind ``with``)
