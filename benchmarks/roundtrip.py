@@ -79,7 +79,7 @@ def main() -> None:
         shutil.copy(HERE / "roundtrip.c", folder)
         program = folder / "pingpong"
         compiler = find_compiler().command
-        subprocess.run([compiler, "-O2", "-o", program, HERE / "pingpong.c", "-lpthread"], check=True)
+        subprocess.run([*compiler, "-O2", "-o", program, HERE / "pingpong.c", "-lpthread"], check=True)
         facts = busy.boot()
         parked.boot()
         module = busy.build(folder)

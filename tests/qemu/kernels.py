@@ -22,6 +22,6 @@ def compile_kernel(
     """Compile a kernel that says it is ``version``, for an address; ``extra`` goes to the compiler."""
     define = f'-DVERSION="{version}"'
     place = f"-Wl,-Ttext-segment={address:#x}"
-    command = [find_compiler().command, *FLAGS, define, place, *(["-g"] if debug else []), *extra, "-o", str(file)]
+    command = [*find_compiler().command, *FLAGS, define, place, *(["-g"] if debug else []), *extra, "-o", str(file)]
     subprocess.run([*command, str(SOURCE)], check=True)
     return file

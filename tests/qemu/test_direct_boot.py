@@ -100,7 +100,7 @@ def test_a_compiler_that_makes_no_x86_code_is_told(tmp_path: Path) -> None:
     compiler.write_text("#!/bin/sh\necho cc: unrecognized option -m64\nexit 1\n")
     compiler.chmod(0o755)
     with pytest.raises(MachineError, match="boot stub") as caught:
-        assemble(str(compiler), tmp_path)
+        assemble([str(compiler)], tmp_path)
     assert "unrecognized option" in caught.value.screen
 
 

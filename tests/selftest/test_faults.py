@@ -39,7 +39,7 @@ def test_an_implementation_fault_is_valid_c_without_a_warning(fault: Fault, tmp_
     files = {file for file in fault.files if file.endswith(".c")} or {"kern/lwkt_msgport.c"}
     control = ["-DUL_CONTROL"] if any(file.startswith("control/") for file in files) else []
     folders = ["-I", str(copy / "include"), "-iquote", str(copy / "kern")]
-    command = [find_compiler().command, *KERNEL_FLAGS, *control, *WARNINGS, "-fsyntax-only", *folders]
+    command = [*find_compiler().command, *KERNEL_FLAGS, *control, *WARNINGS, "-fsyntax-only", *folders]
     done = subprocess.run(
         [*command, *(str(copy / file) for file in files)], capture_output=True, text=True, check=False
     )

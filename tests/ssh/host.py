@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import shlex
 import shutil
 import socket
 import subprocess
@@ -180,7 +181,7 @@ def start_host(folder: Path, cpus: int = 4, system: str = "DragonFly") -> Host:
     host.known_hosts.write_text(f"[127.0.0.1]:{host.port} {public[0]} {public[1]}\n")
     toolchain = find_compiler()
     runtime = build_runtime(default_sources(), toolchain, "", default_cache())
-    cc = " ".join((toolchain.command, *MODULE_FLAGS, "-I", str(runtime.include)))
+    cc = shlex.join((*toolchain.command, *MODULE_FLAGS, "-I", str(runtime.include)))
     (host.state / "sshd_config").write_text(
         CONFIG.format(
             port=host.port,

@@ -100,7 +100,7 @@ def _run(*command: str, folder: Path | None = None) -> None:
         raise RuntimeError(f"{' '.join(command)}:\n{done.stdout}")
 
 
-def _build(debian: Path, compiler: str, scratch: Path, guest: Path) -> None:
+def _build(debian: Path, compiler: Sequence[str], scratch: Path, guest: Path) -> None:
     root = scratch / "root"
     root.mkdir()
     shutil.copy(next(debian.glob("boot/vmlinuz-*")), guest / "vmlinuz")
@@ -138,7 +138,7 @@ def _build(debian: Path, compiler: str, scratch: Path, guest: Path) -> None:
         place.unlink(missing_ok=True)
         shutil.copy(program, place)
     # glibc's backtrace() asks for it when it is first called.
-    unwinder = subprocess.run([compiler, "-print-file-name=libgcc_s.so.1"], capture_output=True, text=True, check=True)
+    unwinder = subprocess.run([*compiler, "-print-file-name=libgcc_s.so.1"], capture_output=True, text=True, check=True)
     shutil.copy(unwinder.stdout.strip(), root / "lib/x86_64-linux-gnu")
     install_libraries(programs, debian, root)
     shutil.copy(GUEST / "init", root / "init")
@@ -178,20 +178,20 @@ def _install_kernel_modules(tree: Path, root: Path) -> None:
     (folder / "order").write_text("".join(f"/lib/modules/{name}.ko\n" for name in order))
 
 
-def _compile_kernel(compiler: str, scratch: Path) -> Path:
+def _compile_kernel(compiler: Sequence[str], scratch: Path) -> Path:
     """Compile the process that plays the kernel: the userland machine's sources with a host half of our own."""
     sources, objects = default_sources(), scratch / "objects"
     objects.mkdir()
     kern = [str(path) for path in sorted(sources.glob("kern/*.c"))]
     host = [str(path) for path in sorted(sources.glob("host/*.c")) if path.name not in REPLACED]
     include = str(sources / "include")
-    _run(compiler, *KERNEL_FLAGS, *WARNINGS, "-I", include, "-c", *kern, folder=objects)
+    _run(*compiler, *KERNEL_FLAGS, *WARNINGS, "-I", include, "-c", *kern, folder=objects)
     quoted = ("-iquote", include, "-iquote", str(sources / "host"))
     guest = [str(path) for path in sorted(GUEST.glob("*.c"))]
-    _run(compiler, *HOST_FLAGS, *WARNINGS, *quoted, "-c", *host, *guest, folder=objects)
+    _run(*compiler, *HOST_FLAGS, *WARNINGS, *quoted, "-c", *host, *guest, folder=objects)
     program = scratch / "standin"
     made = [str(path) for path in sorted(objects.glob("*.o"))]
-    _run(compiler, "-no-pie", "-rdynamic", "-o", str(program), *made, "-lpthread", "-ldl")
+    _run(*compiler, "-no-pie", "-rdynamic", "-o", str(program), *made, "-lpthread", "-ldl")
     return program
 
 

@@ -64,7 +64,7 @@ HEADERS = "".join(
 def compiles(use: str, era: str) -> bool:
     source = f"{HEADERS}void f(lwkt_port_t, lwkt_msg_t);\nvoid\nf(lwkt_port_t port, lwkt_msg_t msg)\n{{\n"
     source += f"\t(void)port;\n\t(void)msg;\n\t{{ {use} }}\n}}\n"
-    command = [find_compiler().command, *KERNEL_FLAGS, "-DKLD_MODULE", *era_flags(era), "-Wall", "-Wextra", "-Werror"]
+    command = [*find_compiler().command, *KERNEL_FLAGS, "-DKLD_MODULE", *era_flags(era), "-Wall", "-Wextra", "-Werror"]
     command += ["-I", str(default_sources() / "include"), "-fsyntax-only", "-x", "c", "-"]
     return subprocess.run(command, input=source, text=True, capture_output=True, check=False).returncode == 0
 

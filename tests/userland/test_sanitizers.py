@@ -20,7 +20,7 @@ SLOW = {"kprintf_within_kprintf_prints_nothing"}
 def sanitize(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("sanitizer")
     (folder / "probe.c").write_text("int main(void) { return (0); }\n")
-    command = [find_compiler().command, f"-fsanitize={request.param}", "-o", "probe", "probe.c"]
+    command = [*find_compiler().command, f"-fsanitize={request.param}", "-o", "probe", "probe.c"]
     for step in (command, [str(folder / "probe")]):
         done = subprocess.run(
             step, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False

@@ -20,6 +20,17 @@ STALE = 3600.0
 """Seconds."""
 
 
+def copy_whole(file: Path, place: Path) -> None:
+    """Copy a file to a place where it appears whole or not at all. Raises OSError."""
+    with tempfile.TemporaryDirectory(prefix=".copying-", dir=place.parent) as aside:
+        shutil.copyfile(file, Path(aside, place.name)).replace(place)
+
+
+def unwritable(folder: Path, error: OSError) -> MachineError:
+    """What to raise when the cache, or a folder in it, cannot be written."""
+    return MachineError(f"cannot write in {folder}: {error}; MSGPORT_CACHE names another folder")
+
+
 class CompiledModules:
     """A folder of compiled modules, each by its key. Several processes may use it at once."""
 
@@ -32,22 +43,25 @@ class CompiledModules:
             with contextlib.suppress(FileNotFoundError):
                 self._prune()
         except OSError as error:
-            raise MachineError(f"cannot write in {folder}: {error}; MSGPORT_CACHE names another folder") from error
+            raise unwritable(folder, error) from error
 
     def copy(self, key: str, module: Path) -> bool:
         """Put the module of that key in place; False when it is not here. Raises OSError when it cannot be written."""
         kept = self._folder / f"{key}.ko"
         try:
-            shutil.copyfile(kept, module)
+            copy_whole(kept, module)
             kept.touch()
         except FileNotFoundError:
             return False
         return True
 
     def keep(self, key: str, module: Path) -> None:
-        """Keep a module that was compiled; it appears here whole. Raises OSError when it cannot be written."""
-        with self.aside() as aside:
-            shutil.copyfile(module, aside / module.name).replace(self._folder / f"{key}.ko")
+        """Keep a module that was compiled; it appears here whole. Raises MachineError when it cannot be written."""
+        try:
+            with self.aside() as aside:
+                shutil.copyfile(module, aside / module.name).replace(self._folder / f"{key}.ko")
+        except OSError as error:
+            raise unwritable(self._folder, error) from error
 
     @contextmanager
     def aside(self) -> Iterator[Path]:

@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
-from msgport_vm.compiled import CompiledModules
-from msgport_vm.machine import BuildError, Facts, MachineError
+from msgport_vm.compiled import CompiledModules, unwritable
+from msgport_vm.machine import Facts, MachineError
 from msgport_vm.userland import (
     HOST_FLAGS,
     KERNEL_FLAGS,
@@ -25,8 +25,8 @@ from msgport_vm.userland import (
     WARNINGS,
     Runtime,
     Toolchain,
-    _compile,
     build_program,
+    compile_with,
     default_cache,
     default_sources,
     find_compiler,
@@ -153,9 +153,10 @@ class ControlledMachine:
         self._unread = b""
 
     def build(self, source: str) -> Path:
-        """Compile a module for controlled schedules, or find it compiled; give its file. Raises BuildError.
+        """Compile a module for controlled schedules, or find it compiled; give its file.
 
-        May be called from another thread while the machine runs something else.
+        May be called from another thread while the machine runs something else. Raises BuildError, MachineError when
+        the cache cannot be written.
         """
         toolchain, runtime = self._built()
         digest = hashlib.sha256(repr((toolchain.command, toolchain.version, MODULE)).encode())
@@ -171,11 +172,11 @@ class ControlledMachine:
             with self._compiled.aside() as folder:
                 text, fresh = folder / "module.c", folder / "module.ko"
                 text.write_text(source, encoding="utf-8")
-                command = [toolchain.command, *MODULE, "-I", str(runtime.include), "-o", str(fresh), str(text)]
-                _compile(command, None, "a module for controlled schedules")
+                command = [*toolchain.command, *MODULE, "-I", str(runtime.include), "-o", str(fresh), str(text)]
+                compile_with(command, None, "a module for controlled schedules")
                 fresh.replace(place)
         except OSError as error:
-            raise BuildError(f"cannot build in {self._cache}: {error}") from error
+            raise unwritable(self._cache, error) from error
         return place
 
     def load(self, module: Path) -> None:

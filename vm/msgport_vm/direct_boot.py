@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import struct
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
@@ -42,13 +42,13 @@ MAP_ROOM = 20 * 64
 """Bytes for the memory map: 64 entries, of which QEMU's machines have some ten."""
 
 
-def assemble(compiler: str, folder: Path) -> bytes:
+def assemble(compiler: Sequence[str], folder: Path) -> bytes:
     """Assemble the stub in a folder. Raises MachineError when the compiler does not make x86 code."""
     made = folder / "stub.o"
-    command = [compiler, "-m64", f"-DBASE={BASE:#x}", "-c", "-o", str(made), str(STUB)]
+    command = [*compiler, "-m64", f"-DBASE={BASE:#x}", "-c", "-o", str(made), str(STUB)]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode != 0:
-        raise MachineError(f"{compiler} does not assemble the boot stub, which is x86 code", done.stdout)
+        raise MachineError(f"{compiler[0]} does not assemble the boot stub, which is x86 code", done.stdout)
     code = ELFFile(io.BytesIO(made.read_bytes())).get_section_by_name(".text")
     assert code is not None
     return bytes(code.data())

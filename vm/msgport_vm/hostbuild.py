@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from msgport_vm.compiled import CompiledModules
+from msgport_vm.compiled import CompiledModules, copy_whole
 from msgport_vm.dragonfly import era_of
 from msgport_vm.machine import BuildError, UnusableFileError
 from msgport_vm.scratch import Scratch
@@ -95,7 +95,7 @@ class HostBuilder:
         self._flags = [*FLAGS, *(flag for flag in IF_KNOWN if self._knows(flag))]
 
     def _knows(self, flag: str) -> bool:
-        command = [self.toolchain.command, "-Werror", flag, "-fsyntax-only", "-x", "c", "/dev/null"]
+        command = [*self.toolchain.command, "-Werror", flag, "-fsyntax-only", "-x", "c", "/dev/null"]
         return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
     def require(self, kernel: str, osreldate: int) -> None:
@@ -110,7 +110,7 @@ class HostBuilder:
     def command(self, invariants: bool) -> list[str]:
         """The compiler and its flags for a module of this kernel, files and what to do with them left out."""
         headers = [word for folder in self._includes for word in ("-isystem", str(folder))]
-        return [self.toolchain.command, *self._flags_for(invariants), *headers]
+        return [*self.toolchain.command, *self._flags_for(invariants), *headers]
 
     def _flags_for(self, invariants: bool) -> list[str]:
         return [*self._flags, *(["-DINVARIANTS"] if invariants else [])]
@@ -140,7 +140,7 @@ class HostBuilder:
             compiled, linked = Path(aside, f"{file.stem}.o"), Path(aside, f"{file.stem}.ko")
             _run([*command, "-c", "-o", str(compiled)], file)
             _run([shutil.which("ld") or "ld", "-r", "-d", "-o", str(linked), str(compiled)], file)
-            shutil.copyfile(linked, module)
+            copy_whole(linked, module)
 
 
 class HostBuilds:

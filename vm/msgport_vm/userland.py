@@ -7,9 +7,11 @@ its standard output is the console and nothing else. When its standard input end
 from __future__ import annotations
 
 import codecs
+import errno
 import hashlib
 import os
 import selectors
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -23,7 +25,7 @@ from typing import IO
 
 import platformdirs
 
-from msgport_vm.compiled import CompiledModules
+from msgport_vm.compiled import CompiledModules, unwritable
 from msgport_vm.dragonfly import FIRST_VERSIONS
 from msgport_vm.machine import BuildError, Event, EventKind, Facts, MachineError, UnloadRefusedError
 from msgport_vm.scratch import Scratch
@@ -61,35 +63,42 @@ class CpusError(MachineError, ValueError):
 
 @dataclass(frozen=True)
 class Toolchain:
-    """A C compiler that is there: how it is called, and the first line of what it says of itself."""
+    """A C compiler that is there: the words that call it, and the first line of what it says of itself."""
 
-    command: str
+    command: tuple[str, ...]
     version: str
 
 
 def find_compiler(wanted: str | None = None) -> Toolchain:
     """Find a C compiler: ``wanted``, else the environment's ``CC``, else cc, gcc or clang on the path.
 
+    ``wanted`` and ``CC`` are words of a shell, so that there may be options, or a compiler cache before the compiler.
     Raises MachineError when there is none, or none that works; it says what each one found said, and what to do.
     """
-    asked = wanted or os.environ.get("CC")
+    asked = (wanted or os.environ.get("CC", "")).strip()
+    try:
+        candidates = [shlex.split(asked)] if asked else [[name] for name in COMPILERS]
+    except ValueError as error:
+        raise MachineError(f"CC={asked} does not name a C compiler: {error}") from error
     broken: list[str] = []
-    screen = ""
-    for name in (asked,) if asked else COMPILERS:
+    for name, *options in candidates:
         path = shutil.which(name)
         if path is None:
             continue
+        command = (path, *options)
+        shown = shlex.join(command)
         try:
-            said = subprocess.run([path, "--version"], capture_output=True, text=True, errors="replace", check=False)
+            said = subprocess.run(
+                [*command, "--version"], capture_output=True, text=True, errors="replace", check=False
+            )
         except OSError as error:
-            broken.append(f"{path} does not run: {error.strerror}")
+            broken.append(f"{shown} does not run: {error.strerror}")
             continue
         if said.returncode == 0 and said.stdout.strip():
-            return Toolchain(path, said.stdout.strip().splitlines()[0])
-        screen += said.stdout + said.stderr
+            return Toolchain(command, said.stdout.strip().splitlines()[0])
         lines = (said.stderr + said.stdout).strip().splitlines()
         broken.append(
-            f"{path} --version ended with status {said.returncode} and said {lines[0] if lines else 'nothing'!r}"
+            f"{shown} --version ended with status {said.returncode} and said {lines[0] if lines else 'nothing'!r}"
         )
     if broken:
         found = f"a C compiler was found but does not work: {'; '.join(broken)}"
@@ -97,8 +106,7 @@ def find_compiler(wanted: str | None = None) -> Toolchain:
         found = f"no C compiler found (tried {asked or ', '.join(COMPILERS)})"
     raise MachineError(
         f"{found}. Install one (Debian: apt install gcc libc6-dev; BSD: it is in base or pkg install llvm), or name "
-        "yours in the environment variable CC.",
-        screen,
+        "yours in the environment variable CC."
     )
 
 
@@ -121,13 +129,25 @@ def era_flags(era: str) -> tuple[str, ...]:
     return () if era == "E" else (f"-D__DragonFly_version={FIRST_VERSIONS[era]}",)
 
 
-def _compile(command: list[str], folder: Path | None, what: str) -> None:
+def compile_with(command: list[str], folder: Path | None, what: str) -> None:
+    """Run a compiler. Raises BuildError when the source is at fault, OSError when there is no room on the disk."""
     try:
         done = subprocess.run(
-            command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+            command,
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            env={**os.environ, "LC_ALL": "C"},
+            check=False,
         )
     except OSError as error:
         raise BuildError(f"{what} could not be compiled: {error}") from error
+    for line in done.stdout.splitlines() if done.returncode else ():
+        for number in (errno.ENOSPC, errno.EDQUOT):
+            if os.strerror(number) in line:
+                raise OSError(number, line)
     if done.returncode != 0:
         raise BuildError(f"{what} does not compile (exit status {done.returncode})", done.stdout)
 
@@ -144,7 +164,7 @@ def _object(source: Path, command: list[str], toolchain: Toolchain, headers: byt
     compiled = objects / f"{digest.hexdigest()[:32]}.o"
     if not compiled.exists():
         fresh = aside / f"{source.stem}.o"
-        _compile([*command, "-c", "-o", str(fresh), str(source)], None, f"the userland machine's {source.name}")
+        compile_with([*command, "-c", "-o", str(fresh), str(source)], None, f"the userland machine's {source.name}")
         fresh.replace(compiled)
     return compiled
 
@@ -183,7 +203,7 @@ def build_program(
         (cache / "objects").mkdir(parents=True, exist_ok=True)
         aside = Path(tempfile.mkdtemp(prefix=".building-", dir=cache))
     except OSError as error:
-        raise MachineError(f"cannot build in {cache}: {error}; MSGPORT_CACHE names another folder") from error
+        raise unwritable(cache, error) from error
     try:
         objects = []
         for path in files:
@@ -193,18 +213,18 @@ def build_program(
                 continue
             # The kernel half sees the machine's headers alone, the host half the host's.
             search = ["-I", str(sources / "include")] if "-D_KERNEL" in flags else []
-            command = [toolchain.command, *flags, *search, *folders]
+            command = [*toolchain.command, *flags, *search, *folders]
             objects.append(str(_object(path, command, toolchain, headers, cache / "objects", aside)))
         libraries = ("-lpthread", "-ldl") if os.uname().sysname == "Linux" else ("-lpthread", "-lexecinfo")
-        command = [toolchain.command, *link, "-rdynamic", "-o", name, *objects, *libraries]
-        _compile(command, aside, f"the userland machine's program {name}")
+        command = [*toolchain.command, *link, "-rdynamic", "-o", name, *objects, *libraries]
+        compile_with(command, aside, f"the userland machine's program {name}")
         try:
             aside.rename(place)
         except OSError:
             if not runtime.program.exists():
                 raise
     except OSError as error:
-        raise MachineError(f"cannot build in {cache}: {error}; MSGPORT_CACHE names another folder") from error
+        raise unwritable(cache, error) from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return runtime
@@ -469,23 +489,27 @@ class UserlandMachine:
         return Event(EventKind.HUNG, f"nothing on the console for {timeout:g} s")
 
     def build(self, source: Path) -> Path:
-        """Compile ``source/NAME.c``, NAME being the folder's only C file, to ``source/NAME.ko``. Raises BuildError.
+        """Compile ``source/NAME.c``, NAME being the folder's only C file, to ``source/NAME.ko``.
 
         What was compiled before, of the same text with the same headers, compiler and flags, is not compiled again.
+        Raises BuildError, MachineError when the cache cannot be written.
         """
         toolchain, runtime, compiled = self._tools()
         candidates = sorted(source.glob("*.c"))
         if len(candidates) != 1:
             raise BuildError(f"{source} holds {len(candidates)} C files; a module is exactly one, beside its Makefile")
         file, module = candidates[0], candidates[0].with_suffix(".ko")
-        command = [toolchain.command, *MODULE_FLAGS, *era_flags(self.era), *_sanitize_flags(self.sanitize)]
+        command = [*toolchain.command, *MODULE_FLAGS, *era_flags(self.era), *_sanitize_flags(self.sanitize)]
         shape = hashlib.sha256(repr((toolchain.version, command, runtime.headers)).encode() + file.read_bytes())
         key = shape.hexdigest()[:32]
         try:
             if not compiled.copy(key, module):
-                # Beside the source: an assertion has the name that it is given by in its text.
-                include = ["-I", str(runtime.include)]
-                _compile([*command, *include, "-o", module.name, file.name], source, str(file))
+                with tempfile.TemporaryDirectory(prefix=".building-", dir=source) as aside:
+                    whole = Path(Path(aside).name, module.name)
+                    # Beside the source: an assertion has the name that it is given by in its text.
+                    command += ["-I", str(runtime.include), "-o", str(whole), file.name]
+                    compile_with(command, source, str(file))
+                    (source / whole).replace(module)
                 compiled.keep(key, module)
         except OSError as error:
             raise BuildError(f"{module} cannot be written: {error}") from error
