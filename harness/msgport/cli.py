@@ -21,7 +21,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from msgport import machine_commands, manual_command, plan, vm_commands
-from msgport.check.models import Models, consult
+from msgport.check.models import Models, consult, explored, hold
 from msgport.manual.api import Era
 from msgport.plan import ScheduleError
 from msgport.scenario.canonical import content_hash
@@ -176,7 +176,7 @@ def _add_scenarios(parser: argparse.ArgumentParser, count: str) -> None:
         "scenarios",
         nargs=count,
         metavar="SCENARIO",
-        help="a scenario's name, a variant's (NAME/CHOICES), or a .msgport file"
+        help="a scenario's name or a .msgport file; with /CHOICES behind it, one variant"
         + ("; default: the catalogue" if count == "*" else ""),
     )
     parser.add_argument("-k", dest="expression", metavar="EXPR", help="only variants whose names or claims match")
@@ -202,33 +202,46 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def _consulted(options: argparse.Namespace) -> list[Models]:
-    """The chosen variants, each in order and explored; raises ScenarioError before anything is done."""
-    explored: list[Models] = []
+def _explored(options: argparse.Namespace) -> list[Models]:
+    """The chosen variants, each explored; raises ScenarioError for one of which nothing can be said."""
+    found: list[Models] = []
     for variant in choose(options.scenarios, options.expression):
         note = f"msgport: still exploring {variant.name}; it may be too large, Ctrl-C ends it"
         patience = threading.Timer(PATIENCE, print, (note,), {"file": sys.stderr})
         patience.daemon = True
         patience.start()
         try:
-            explored.append(consult(variant))
+            found.append(explored(variant))
         finally:
             patience.cancel()
-    return explored
+    return found
+
+
+def _consulted(options: argparse.Namespace) -> list[Models]:
+    """The chosen variants, each in order and explored; raises ScenarioError before anything is done."""
+    consulted = _explored(options)
+    for models in consulted:
+        hold(models)
+    return consulted
 
 
 def _explore(options: argparse.Namespace) -> int:
     from msgport.report import allowed
 
-    explored = [
-        (models.variant, models.kernel if options.model == "kernel" else models.manual)
-        for models in _consulted(options)
-    ]
+    found = _explored(options)
+    shown = [(models.variant, models.kernel if options.model == "kernel" else models.manual) for models in found]
     if options.format == "json":
-        print(json.dumps(allowed.as_json(options.model, explored), indent=2))
+        print(json.dumps(allowed.as_json(options.model, shown), indent=2))
     else:
-        print(allowed.as_text(options.model, explored))
-    return CONFORMS
+        print(allowed.as_text(options.model, shown))
+    status = CONFORMS
+    for models in found:
+        # Whoever wrote a wrong expectation needs the outcomes to put it right.
+        try:
+            hold(models)
+        except ScenarioError as error:
+            status = _fail(str(error), USAGE)
+    return status
 
 
 def _generate(options: argparse.Namespace) -> int:

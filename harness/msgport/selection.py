@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from msgport.scenario.canonical import content_hash
-from msgport.scenario.library import SUFFIX, catalogue, load
+from msgport.scenario.library import SUFFIX, asked_for, catalogue, load
 from msgport.scenario.program import Variant
 
 _TOKEN = re.compile(r"\s*(\(|\)|[^\s()]+)")
@@ -79,8 +79,9 @@ def selector(expression: str) -> Selector:
 def choose(names: Sequence[str], expression: str | None) -> tuple[Variant, ...]:
     """The variants that a command line asks for, in its order, each once; the whole catalogue when it names none.
 
-    A name is a scenario's, a variant's (``NAME/CHOICES``) or a scenario file's. Raises SelectionError when a name or
-    the expression fits nothing, or two files give one name to different things; ScenarioError for what a file holds.
+    A name is a scenario's or a scenario file's, with ``/CHOICES`` behind it for one variant. Raises SelectionError when a
+    name or the expression fits nothing, or two files give one name to different things; ScenarioError for what a file
+    holds.
     """
     chosen: dict[str, Variant] = {}
     for name in names or [str(path) for path in catalogue()]:
@@ -107,23 +108,35 @@ def _means_the_same(one: Variant, other: Variant) -> bool:
 
 def _named(name: str) -> tuple[Variant, ...]:
     """The variants of one name on the command line."""
-    path = Path(name)
-    if path.suffix == SUFFIX or path.is_absolute() or path.is_file() or name.startswith("."):
+    file, slash, choices = _file_of(name)
+    if file:
         try:
-            return load(path)
+            variants = load(file)
         except OSError as error:
-            raise SelectionError(f"cannot read the scenario file {name}: {error.strerror}") from None
-    scenario, slash, choices = name.partition("/")
-    known = {path.stem: path for path in catalogue()}
-    if scenario not in known:
-        near = get_close_matches(scenario, known)
-        hint = f"did you mean {' or '.join(near)}" if near else "`msgport claims` names them all"
-        raise SelectionError(f"no scenario {scenario} in the catalogue; {hint}")
-    variants = load(known[scenario])
+            raise SelectionError(f"cannot read the scenario file {file}: {error.strerror}") from None
+    else:
+        scenario, slash, choices = name.partition("/")
+        known = {path.stem: path for path in catalogue()}
+        if scenario not in known:
+            near = get_close_matches(scenario, known)
+            hint = f"did you mean {' or '.join(near)}" if near else "`msgport claims` names them all"
+            raise SelectionError(f"no scenario {scenario} in the catalogue; {hint}")
+        variants = load(known[scenario])
     if not slash:
         return variants
     for variant in variants:
-        if variant.name == name:
+        if variant.name == f"{variant.scenario}/{choices}":
             return (variant,)
-    listed = "\n  ".join(variant.name for variant in variants)
-    raise SelectionError(f"{scenario} has no variant {choices}; it has\n  {listed}")
+    listed = "\n  ".join(asked_for(variant) for variant in variants)
+    raise SelectionError(f"{file or scenario} has no variant {choices}; it has\n  {listed}")
+
+
+def _file_of(name: str) -> tuple[str, str, str]:
+    """A scenario file's path, and behind a slash the choices of one of its variants; no path if it names no file."""
+    path = Path(name)
+    if path.suffix == SUFFIX or path.is_file():
+        return name, "", ""
+    file, suffix, choices = name.rpartition(f"{SUFFIX}/")
+    if suffix:
+        return file + SUFFIX, "/", choices
+    return (name if path.is_absolute() or name.startswith(".") else ""), "", ""

@@ -24,12 +24,12 @@ def wrong(line: str, manual: list[Outcome], kernel: list[Outcome]) -> list[str]:
 
 def test_a_wrong_always_names_file_line_model_and_a_counterexample() -> None:
     assert wrong("always 1:r0 = a", [AB, BA], [AB]) == [
-        "orders.msgport:7: orders: `always 1:r0 = a` is wrong: the manual model allows b a done"
+        "orders.msgport:7: orders: `always 1:r0 = a` is wrong: the manual model allows 1:r0=b 1:r1=a done"
     ]
 
 
 def test_a_wrong_never_names_a_counterexample() -> None:
-    assert "the kernel model allows b a done" in wrong("never 1:r0 = b", [AB], [BA])[0]
+    assert "the kernel model allows 1:r0=b 1:r1=a done" in wrong("never 1:r0 = b", [AB], [BA])[0]
 
 
 def test_a_sometimes_that_no_outcome_fulfils_is_wrong_in_either_model() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -205,6 +206,33 @@ def test_a_wrong_scenario_is_refused_at_its_place_before_anything_runs(
     err = capsys.readouterr().err
     assert f"{file}:{place}" in err and said in err and "^" in err
     assert not results.exists()
+
+
+def test_a_wrong_expectation_is_told_beside_the_outcomes_and_its_hint_prints_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "own.msgport"
+    text = BAD.format(statement="r0 = waitport P", expectation="always 1:r0 = null")
+    file.write_text(text.replace("{ port", "vary: P = thread | spin\n{ port"))
+    assert main(["run", str(file)]) == 2
+    err = capsys.readouterr().err
+    assert "the manual model allows 1:r0=a done" in err
+    (hint,) = [line for line in err.splitlines() if "prints every outcome" in line]
+    words = shlex.split(hint.split("`")[1])
+    assert words == ["msgport", "explore", "--model", "manual", f"{file}/P=thread"]
+    assert main(words[1:]) == 2
+    out, err = capsys.readouterr()
+    assert [line.split() for line in out.splitlines()[1:]] == [["T1:r0", "ending"], ["a", "done"]]
+    assert f"{file}:7:1: bad/P=thread: this expectation is wrong" in err and "P=spin" not in err
+
+
+def test_a_variant_that_a_file_does_not_have_is_a_usage_error_that_names_those_it_has(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "own.msgport"
+    file.write_text(OWN.format("poll", "getport", "0:r0 = null"))
+    assert main(["explore", f"{file}/P=moon"]) == 2
+    assert f"{file} has no variant P=moon; it has\n  {file}\n" in capsys.readouterr().err
 
 
 def test_a_transcript_without_records_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

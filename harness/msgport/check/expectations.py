@@ -12,20 +12,25 @@ from msgport.scenario.program import Variant
 
 @dataclass(frozen=True)
 class WrongExpectation:
-    """An expectation that a model contradicts. ``counterexample`` is None when no outcome is the one hoped for."""
+    """An expectation that a model contradicts.
+
+    ``counterexample`` is an outcome, each value with its name; None when no outcome is the one hoped for.
+    """
 
     variant: str
     file: str
     expectation: Expectation
     model: str
-    counterexample: Outcome | None
+    counterexample: str | None
+
+    @property
+    def reason(self) -> str:
+        """What the model allows instead."""
+        return f"the {self.model} model allows {self.counterexample or 'no such outcome'}"
 
     def __str__(self) -> str:
         """``FILE:LINE: ...``, for people."""
-        where = f"{self.file}:{self.expectation.line}: {self.variant}: "
-        if self.counterexample is None:
-            return f"{where}`{self.expectation.text}` is wrong: the {self.model} model allows no such outcome"
-        return f"{where}`{self.expectation.text}` is wrong: the {self.model} model allows {self.counterexample}"
+        return f"{self.file}:{self.expectation.line}: {self.variant}: `{self.expectation.text}` is wrong: {self.reason}"
 
 
 def wrong_expectations(
@@ -41,7 +46,14 @@ def wrong_expectations(
             if expectation.model in ("both", model):
                 found, counterexample = _contradicted(expectation, sorted(outcomes), variant)
                 if found:
-                    yield WrongExpectation(variant.name, variant.position.file, expectation, model, counterexample)
+                    shown = counterexample and _labelled(counterexample, variant)
+                    yield WrongExpectation(variant.name, variant.position.file, expectation, model, shown)
+
+
+def _labelled(outcome: Outcome, variant: Variant) -> str:
+    """``0:r0=a 1:r0=null done``."""
+    values = (f"{name.removeprefix('T')}={value}" for name, value in zip(variant.index, outcome.values, strict=False))
+    return " ".join((*values, outcome.ending))
 
 
 def _contradicted(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -12,6 +13,7 @@ from msgport.check.verdict import Verdict, judge
 from msgport.model.deviations import deviations_of
 from msgport.model.explore import Exploration, explore
 from msgport.model.semantics import KERNEL, MANUAL, SPIN_KERNEL, Semantics
+from msgport.scenario.library import asked_for
 from msgport.scenario.outcome import Outcome
 from msgport.scenario.program import Position, Variant
 from msgport.scenario.source import ScenarioError
@@ -52,21 +54,21 @@ class UndeclaredDeviationError(Exception):
 
 
 def consult(variant: Variant) -> Models:
-    """Explore a variant under both models and hold its expectations against them.
-
-    Raises ScenarioError where the scenario is wrong: a message read by a thread that does not own it, memory that the
-    kernel corrupts, an expectation that a model contradicts, more executions than can be explored. Raises
-    UndeclaredDeviationError where we are.
-    """
-    models = _explored(variant, KERNEL)
-    for wrong in wrong_expectations(variant, models.manual.outcomes, models.kernel.outcomes):
-        shown = "no such outcome" if wrong.counterexample is None else f"also: {wrong.counterexample}"
-        raise ScenarioError(
-            f"{variant.name}: this expectation is wrong: the {wrong.model} model allows {shown}",
-            Position(wrong.file, wrong.expectation.line, 1),
-            f"`msgport explore --model {wrong.model} {variant.name}` prints every outcome",
-        )
+    """Explore a variant under both models and hold its expectations against them: ``explored``, then ``hold``."""
+    models = explored(variant)
+    hold(models)
     return models
+
+
+def hold(models: Models) -> None:
+    """Hold a variant's expectations against the models. Raises ScenarioError for one that a model contradicts."""
+    variant = models.variant
+    for wrong in wrong_expectations(variant, models.manual.outcomes, models.kernel.outcomes):
+        raise ScenarioError(
+            f"{variant.name}: this expectation is wrong: {wrong.reason}",
+            Position(wrong.file, wrong.expectation.line, 1),
+            f"`msgport explore --model {wrong.model} {shlex.quote(asked_for(variant))}` prints every outcome",
+        )
 
 
 def with_spin_builtin(models: Models) -> Models:
@@ -76,10 +78,15 @@ def with_spin_builtin(models: Models) -> Models:
     """
     if not any(port.builtin for port in models.variant.ports):
         return models
-    return _explored(replace(models.variant, expectations=()), SPIN_KERNEL)
+    return explored(replace(models.variant, expectations=()), SPIN_KERNEL)
 
 
-def _explored(variant: Variant, semantics: Semantics) -> Models:
+def explored(variant: Variant, semantics: Semantics = KERNEL) -> Models:
+    """Explore a variant under both models, whatever is expected of it.
+
+    Raises ScenarioError where nothing can be said of it: a message read by a thread that does not own it, memory that
+    the kernel corrupts, more executions than can be explored. Raises UndeclaredDeviationError where we are at fault.
+    """
     models = Models(variant, explore(variant, MANUAL), explore(variant, semantics), semantics)
     for exploration in (models.kernel, models.manual):
         for statement in exploration.unowned:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -16,6 +17,7 @@ from msgport.manual.claims import CLAIMS
 from msgport.model.semantics import DEVIATIONS
 from msgport.report.data import VariantResult
 from msgport.scenario.canonical import written
+from msgport.scenario.library import asked_for
 from msgport.scenario.outcome import Outcome
 from msgport.scenario.program import Variant
 from msgport.transcript.load import RingEntry
@@ -169,7 +171,7 @@ def _scheduled(result: VariantResult, outcome: Outcome) -> Iterator[Text]:
     if schedules is None or outcome not in schedules.first:
         return
     again = f"--grain {schedules.grain} --replay '{schedules.first[outcome]}'"
-    yield Text(f"    msgport run '{result.variant.name}' {again}")
+    yield Text(f"    msgport run {shlex.quote(asked_for(result.variant))} {again}")
     steps = [(step, len(list(same))) for step, same in groupby(schedules.steps.get(outcome, ()))]
     if len(steps) > _TRACE_LINES:
         yield Text(f"      ({len(steps) - _TRACE_LINES} earlier steps are in results.json)")

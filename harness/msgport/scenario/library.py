@@ -17,6 +17,12 @@ def catalogue() -> tuple[Path, ...]:
     return tuple(sorted((Path(msgport.__file__).parent / "catalogue").glob("*" + SUFFIX)))
 
 
+def asked_for(variant: Variant) -> str:
+    """How a command line asks for a variant: by its name, or by its file where that is not of the catalogue."""
+    file = Path(variant.position.file)
+    return variant.name if file in catalogue() else f"{file}{variant.name.removeprefix(variant.scenario)}"
+
+
 def find(name_or_path: str) -> Path:
     """The file of a scenario: a path to one, or a name from the catalogue.
 
