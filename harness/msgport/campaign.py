@@ -167,6 +167,8 @@ class _Lane:
         loads = [life.load for life in execution.lives if life.load]
         observed = replace(observed, problems=tuple(dict.fromkeys((*observed.problems, *_at_odds(models, loads)))))
         verdict = models.judge(observed, work.order.by, require_seen=work.order.require_seen)
+        if execution.last_done:
+            verdict = replace(verdict, detail="\n".join((verdict.detail, *execution.last_done)))
         path = str(source.relative_to(work.results.path))
         return VariantResult(variant, verdict, seconds, transcript, path, substituted(variant, Era(work.facts.era)))
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from msgport.check.models import Models
 from msgport.check.observed import Observed, gather
-from msgport.kmod.memory import FINISHED, read_steps
+from msgport.remains import Remains, remains_of
 from msgport.scenario.outcome import matches
 from msgport.scenario.program import Variant
 from msgport.transcript import Load, Transcript, read
@@ -48,7 +48,7 @@ class Limits:
 class Life:
     """One load: what the console said, what its records tell, and how it ended (``detail`` when it did badly).
 
-    ``steps`` are those that the panicking thread may have stood in, as ``T0.1``; empty when nothing is known.
+    ``remains`` is what the machine's memory told of it, if it died and its memory could be read.
     """
 
     nonce: int
@@ -56,12 +56,33 @@ class Life:
     transcript: Transcript
     ended: EventKind
     detail: str
-    steps: frozenset[str]
+    remains: Remains | None = None
 
     @property
     def load(self) -> Load | None:
         """What the records tell of this load; None when not one of them came through."""
         return next((load for load in self.transcript.loads if load.nonce == self.nonce), None)
+
+    @property
+    def steps(self) -> frozenset[str]:
+        """The steps that a panic may have struck in, as ``T0.1``: those of the threads on the CPU that panicked."""
+        panic = self.load and self.load.panic
+        if self.remains is None or not panic:
+            return frozenset()
+        threads = self.remains.variant.threads
+        moves = any(statement.op == "setcpu" for thread in threads for statement in thread.body)
+        return frozenset(
+            f"{thread.name}.{self.remains.standing[thread.name]}"
+            for thread in threads
+            if thread.name in self.remains.standing and (moves or panic.cpu in (None, thread.cpu))
+        )
+
+    @property
+    def unread(self) -> Remains | None:
+        """What memory told, if it died of anything but a panic that can be read: that tells enough by itself."""
+        load = self.load
+        read = load is not None and load.panic is not None and load.panic.name is not None and load.ended is None
+        return None if read else self.remains
 
 
 @dataclass
@@ -82,10 +103,18 @@ class Execution:
         What a console still held of loads before counts for nothing, least of all for a load that said nothing itself.
         """
         loads = [life.load for life in self.lives if life.load]
-        observed = gather(self.variant, loads, {life.nonce: life.steps for life in self.lives})
+        steps = {life.nonce: life.steps for life in self.lives}
+        traces = {life.nonce: life.remains.trace for life in self.lives if life.remains}
+        observed = gather(self.variant, loads, steps, traces)
         silent = [f"load {life.nonce:08x}: none of its records came through" for life in self.lives if not life.load]
         deaths = [life.detail for life in self.lives if life.detail]
-        return replace(observed, problems=(*deaths, *silent, *observed.problems))
+        stood = [f"load {life.nonce:08x} stood {life.unread.where}" for life in self.lives if life.unread]
+        return replace(observed, problems=(*deaths, *stood, *silent, *observed.problems))
+
+    @property
+    def last_done(self) -> tuple[str, ...]:
+        """What the CPUs did last, as lines for people, where a load died in a way that tells nothing else."""
+        return next((life.unread.lines for life in self.lives if life.unread), ())
 
 
 def execute(
@@ -185,7 +214,7 @@ def live(
             died = f"the machine failed when the module was unloaded: {failed}"
             machine.restart()
     else:
-        memory = machine.memory()
+        memory = machine.memory() if ended is not EventKind.LOAD_FAILED else b""
         machine.restart()
     nonce = tunables["msgport.nonce"] % 2**32
     transcript = read("".join(text))
@@ -200,7 +229,7 @@ def live(
         transcript,
         ended,
         died or _bad_end(ended, detail),
-        _steps(variant, memory, nonce, transcript) if variant else frozenset(),
+        remains_of(variant, memory, nonce) if variant else None,
     )
 
 
@@ -215,17 +244,3 @@ def _bad_end(ended: EventKind, detail: str) -> str:
             return f"the machine hung: {detail.strip() or 'it said nothing more'}"
         case _:
             return f"the machine died: {detail.strip() or 'it gave no reason'}"
-
-
-def _steps(variant: Variant, memory: bytes, nonce: int, transcript: Transcript) -> frozenset[str]:
-    """The steps that a panic may have struck in: those of the threads on the CPU that panicked."""
-    steps = read_steps(memory, nonce)
-    panic = next((load.panic for load in transcript.loads if load.nonce == nonce), None)
-    if steps is None or panic is None:
-        return frozenset()
-    moves = any(statement.op == "setcpu" for thread in variant.threads for statement in thread.body)
-    return frozenset(
-        f"{thread.name}.{step}"
-        for thread, step in zip(variant.threads, steps.steps, strict=True)
-        if 0 < step < FINISHED and (moves or panic.cpu in (None, thread.cpu))
-    )

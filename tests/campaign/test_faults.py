@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -11,11 +12,12 @@ import pytest
 from msgport.campaign import Order, run
 from msgport.check.models import consult
 from msgport.execution import Limits
+from msgport.report.data import VariantResult
 from msgport.report.results import ResultsFolder
 from msgport.scenario.canonical import content_hash
 from msgport.selection import choose
 from msgport_vm.machine import Event, EventKind, MachineError, UnloadRefusedError
-from msgport_vm.userland import UserlandMachine
+from msgport_vm.userland import UserlandMachine, default_sources
 from tests.transcript.writer import Writer
 
 
@@ -123,3 +125,48 @@ def test_a_module_that_stops_at_what_is_allowed_is_no_pass(tmp_path: Path) -> No
         (result,) = run(machine, facts, [consult(variant)], Order(Limits(0, 20), seed=1, nonce=0x1000), folder)
     assert result.verdict.kind == "inconclusive"
     assert "stopped at, what the kernel model allows: a b c done" in result.verdict.detail
+
+
+WAITPORT = "lwkt_spin_waitport(lwkt_port_t port, int flags)\n{\n\tlwkt_msg_t msg;\n\n"
+
+
+def run_altered(tmp_path: Path, statement: str, silence: float = 20.0) -> VariantResult:
+    """Run two-senders/P=spin on a machine whose spin ports' waitport begins with a statement of C."""
+    sources = tmp_path / "userland"
+    shutil.copytree(default_sources(), sources)
+    file = sources / "kern" / "lwkt_msgport.c"
+    text = file.read_text()
+    assert text.count(WAITPORT) == 1
+    file.write_text(text.replace(WAITPORT, f"{WAITPORT}\t{statement}\n"))
+    order = Order(Limits(0, 20, silence=silence), seed=1, nonce=0x1000)
+    with UserlandMachine(4, sources=sources) as machine:
+        facts = machine.boot()
+        folder = ResultsFolder.create_in(tmp_path / "results", datetime.now())
+        (result,) = run(machine, facts, [consult(choose(["two-senders/P=spin"], None)[0])], order, folder)
+    return result
+
+
+@pytest.mark.parametrize(
+    ("statement", "death"),
+    [
+        ("for (;;) cpu_pause();", "the machine hung: nothing on the console"),
+        (
+            '__asm __volatile("movl 0x18, %%eax" ::: "eax", "memory");',
+            "the machine died of something else: Fatal trap 12",
+        ),
+    ],
+)
+def test_what_dies_unread_is_told_by_memory(tmp_path: Path, statement: str, death: str) -> None:
+    verdict = run_altered(tmp_path, statement, silence=2).verdict
+    assert verdict.kind == "inconclusive"
+    assert death in verdict.detail
+    assert "load 00001000 stood in execution 0: " in verdict.detail
+    assert "T2.1 r0 = waitport P" in verdict.detail
+
+
+def test_a_panic_that_no_model_knows_shows_what_led_to_it(tmp_path: Path) -> None:
+    statement = 'static int calls; if (calls++ == 1) panic("a made-up reason");'
+    verdict = run_altered(tmp_path, statement).verdict
+    (row,) = verdict.rows
+    assert (str(verdict.kind), row.outcome.ending) == ("violates", "panic other@T2.2")
+    assert [entry.statement for entry in row.trace if entry.thread == "T2"] == [1]

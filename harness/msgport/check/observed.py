@@ -39,7 +39,8 @@ class Observed:
     """All that is known of a variant's executions.
 
     ``executions`` is how many there were at least, deaths included. ``traces`` maps an outcome to the ring entries of
-    the execution that showed it. ``problems`` says why the observations may be incomplete.
+    the execution that showed it, of a panic too where memory held them. ``problems`` says why the observations may be
+    incomplete.
     """
 
     observations: tuple[Observation, ...]
@@ -48,11 +49,17 @@ class Observed:
     problems: tuple[str, ...]
 
 
-def gather(variant: Variant, loads: Iterable[Load], steps: Mapping[int, Collection[str]] | None = None) -> Observed:
+def gather(
+    variant: Variant,
+    loads: Iterable[Load],
+    steps: Mapping[int, Collection[str]] | None = None,
+    rings: Mapping[int, tuple[RingEntry, ...]] | None = None,
+) -> Observed:
     """Add up the loads of one variant.
 
     ``steps`` maps a load's nonce to the steps (``T0.1``) that its threads stood in when the machine panicked: one, when
-    it is known which thread it was. Raises StaleTranscriptError for a load of another content hash.
+    it is known which thread it was; ``rings`` to what memory held then of its last execution, which the module could
+    not print any more. Raises StaleTranscriptError for a load of another content hash.
     """
     expected = content_hash(variant)
     found: dict[tuple[Outcome, frozenset[str]], Observation] = {}
@@ -73,6 +80,8 @@ def gather(variant: Variant, loads: Iterable[Load], steps: Mapping[int, Collecti
         for each in observations:
             key = each.outcome, each.steps
             found[key] = _add(found[key], each) if key in found else each
+            if each.outcome.kind == "panic" and (trace := (rings or {}).get(load.nonce)):
+                traces.setdefault(each.outcome, trace)
         executions += max(load.iterations or 0, sum(each.count for each in observations))
         frozen = next((each for each in load.sightings if each.number == load.frozen and each.whole), None)
         if frozen and load.trace:

@@ -85,13 +85,14 @@ class Layout:
         if len(row) != self.width:
             raise ValueError(f"{self.variant.name}: a row of {len(row)} numbers where there are {self.width}")
         asleep = [f"{thread.name}.{step}" for thread, step in zip(self.variant.threads, row, strict=False) if step]
-        values = [self._text(place.kind, row[place.at : place.at + place.width]) for place in self.places]
+        values = [self.text(place.kind, row[place.at : place.at + place.width]) for place in self.places]
         if self.variant.says:
             lines = list(self.lines)
             values.append(" / ".join(lines[n] for n in row[self.says_at :] if n != NUMBERS[NONE]) or "none")
         return Outcome("deadlock@" + "+".join(asleep) if asleep else "done", tuple(values))
 
-    def _text(self, kind: str, numbers: Sequence[int]) -> str:
+    def text(self, kind: str, numbers: Sequence[int]) -> str:
+        """Write an observable's numbers as an outcome does; ``kind`` as in ``Place``."""
         if kind == "q":
             return "+".join(self._name(number) for number in numbers if number != NUMBERS[EMPTY]) or "empty"
         (number,) = numbers
@@ -101,7 +102,8 @@ class Layout:
 
     def _name(self, number: int) -> str:
         special = {NUMBERS[NONE]: "-", NUMBERS[NULL]: "null", NUMBERS[STRAY]: "stray"}
-        return special.get(number) or self.variant.messages[number].name
+        known = 0 <= number < len(self.variant.messages)
+        return special.get(number) or (self.variant.messages[number].name if known else "stray")
 
     def _ending(self, ending: str) -> list[str]:
         _, _, steps = ending.partition("@")
