@@ -160,9 +160,20 @@ class _Lane:
         except BuildError as error:
             return VariantResult(variant, Verdict(Kind.INCONCLUSIVE, f"{error}\n{error.screen}".strip()))
         start = time.monotonic()
-        execution = execute(self._machine, module, models, work.order.limits, work.nonce(place), work.order.seed, beat)
+        said: list[str] = []
+
+        def hear(text: str) -> None:
+            said.append(text)
+            beat()
+
+        try:
+            execution = execute(
+                self._machine, module, models, work.order.limits, work.nonce(place), work.order.seed, hear
+            )
+        finally:
+            # Of a load that is broken off too: its last words may tell why somebody broke it off.
+            transcript = work.results.write_file(variant.name, "transcript.txt", "".join(said))
         seconds = time.monotonic() - start
-        transcript = work.results.write_file(variant.name, "transcript.txt", execution.text)
         observed = execution.observed()
         loads = [life.load for life in execution.lives if life.load]
         observed = replace(observed, problems=tuple(dict.fromkeys((*observed.problems, *_at_odds(models, loads)))))

@@ -7,7 +7,7 @@ loaded again; each load has its own nonce and seed, and their counts add up.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,13 +17,22 @@ from msgport.remains import Remains, remains_of
 from msgport.scenario.outcome import matches
 from msgport.scenario.program import Variant
 from msgport.transcript import Load, Transcript, read
-from msgport_vm.machine import EventKind, Machine, MachineError, UnloadRefusedError
+from msgport_vm.machine import Event, EventKind, Machine, MachineError, UnloadRefusedError
 
 LOADS = 4096
 """Loads of one variant at most, so that each variant of a run can have so many nonces to itself."""
 
 SLOWEST = 0.005
 """Seconds that an execution may take, many CPUs on few cores and an emulator included."""
+
+BABBLE = 60.0
+"""Seconds that a machine may say other things than a load's records before it counts as hung."""
+
+MOST_BABBLE = 4 << 20
+"""Characters after which it does as well: a kernel that goes round in circles fills memory faster than time passes."""
+
+BEAT = 1.0
+"""Seconds at most between two signs of life; a machine that takes longer is being waited for, and does not babble."""
 
 CERTAIN = 3
 """Loads that are enough where the models allow one outcome only, and it is a panic, a deadlock or what is said."""
@@ -35,13 +44,15 @@ class Limits:
 
     After ``enough`` executions, unless that is 0, a variant is over as soon as it has shown every allowed outcome.
     ``silence`` is how many seconds a machine may say nothing before it counts as hung, beside those that its module
-    is given to count outcomes in: once each has been told, it says nothing until the end.
+    is given to count outcomes in: once each has been told, it says nothing until the end. ``babble`` is how many it may
+    say anything else than the load's records, beside those too.
     """
 
     seconds: float
     executions: int = 0
     enough: int = 0
     silence: float = 20.0
+    babble: float = BABBLE
 
 
 @dataclass(frozen=True)
@@ -92,11 +103,6 @@ class Execution:
     variant: Variant
     lives: list[Life] = field(default_factory=list)
 
-    @property
-    def text(self) -> str:
-        """The transcript."""
-        return "".join(life.text for life in self.lives)
-
     def observed(self) -> Observed:
         """Add up what the loads observed. Raises StaleTranscriptError when a module was another variant's.
 
@@ -124,13 +130,14 @@ def execute(
     limits: Limits,
     nonce: int,
     seed: int,
-    beat: Callable[[], None] = lambda: None,
+    hear: Callable[[str], None] = lambda _: None,
 ) -> Execution:
     """Load a variant's module until a limit is reached or a forbidden outcome was seen.
 
     The module was generated with these limits and this seed, which need not be told to its first load. Nonces and
-    seeds count up from the given ones. ``beat`` is called with everything that happens, at least once a
-    second; what it raises breaks the execution off. Raises MachineError when the machine cannot be brought back.
+    seeds count up from the given ones. ``hear`` is called with the console's text as it comes, at least once a second,
+    with none if there is none; what it raises breaks the execution off. Raises MachineError when the machine cannot be
+    brought back.
     """
     execution = Execution(models.variant)
     start = time.monotonic()
@@ -143,8 +150,9 @@ def execute(
             tunables["msgport.seed"] = (seed + number) % 2**31
             tunables["msgport.ms"] = max(1, round(left * 1000)) if limits.seconds else 0
             tunables["msgport.iterations"] = limits.executions - executed if limits.executions else 0
-        working = left if limits.seconds else SLOWEST * (limits.executions - executed)
-        life = live(machine, module, models.variant, tunables, limits.silence + max(0.0, working), beat)
+        working = max(0.0, left) if limits.seconds else SLOWEST * (limits.executions - executed)
+        silence, babble = limits.silence + working, limits.babble + working
+        life = live(machine, module, models.variant, tunables, silence, babble, hear)
         execution.lives.append(life)
         executed += max(1, (life.load and life.load.iterations) or 0)
         if not _goes_on(models, execution.lives):
@@ -182,55 +190,74 @@ def live(
     variant: Variant | None,
     tunables: Mapping[str, int],
     silence: float,
-    beat: Callable[[], None] = lambda: None,
+    babble: float = BABBLE,
+    hear: Callable[[str], None] = lambda _: None,
     *,
     stays: bool = False,
 ) -> Life:
     """Load a module, wait until it is over, unload it; restart the machine after anything but an orderly unload.
 
-    Without a ``variant`` nothing is known of the module's steps; ``beat`` is as for ``execute``; one that ``stays`` is
-    not meant to be unloaded. Raises MachineError when the machine cannot be brought back.
+    It counts as hung after ``silence`` seconds without a word, or ``babble`` seconds without one of this load's
+    records. Without a ``variant`` nothing is known of the module's steps; ``hear`` is as for ``execute``; one that
+    ``stays`` is not meant to be unloaded. Raises MachineError when the machine cannot be brought back.
     """
+    nonce = tunables["msgport.nonce"] % 2**32
     text: list[str] = []
-    ended, detail = EventKind.DIED, ""
-    for event in machine.load(module, tunables, silence):
-        beat()
-        if event.kind is EventKind.CONSOLE:
-            text.append(event.text)
-        else:
-            ended, detail = event.kind, event.text
+
+    def keep(said: str) -> None:
+        text.append(said)
+        hear(said)
+
+    def listen(events: Iterable[Event]) -> Event | None:
+        return _listen(events, f":{nonce:08x}:", babble, keep)
+
+    end = listen(machine.load(module, tunables, silence)) or Event(EventKind.DIED)
     memory = b""
     refusal = died = ""
-    if ended is EventKind.LOADED:
+    if end.kind is EventKind.LOADED:
         try:
-            text += [event.text for event in machine.unload(module) if event.kind is EventKind.CONSOLE]
+            if (stuck := listen(machine.unload(module))) is not None:
+                raise MachineError(stuck.text)
         except UnloadRefusedError as refused:
             # After a deadlock threads sleep in the module's code for ever; only a new machine is free of them.
-            text.append(refused.screen)
             refusal = str(refused)
             machine.restart()
         except MachineError as failed:
-            text.append(failed.screen)
             died = f"the machine failed when the module was unloaded: {failed}"
             machine.restart()
     else:
-        memory = machine.memory() if ended is not EventKind.LOAD_FAILED else b""
+        memory = machine.memory() if end.kind is not EventKind.LOAD_FAILED else b""
         machine.restart()
-    nonce = tunables["msgport.nonce"] % 2**32
     transcript = read("".join(text))
     load = next((load for load in transcript.loads if load.nonce == nonce), None)
     if refusal and not stays and not (load and load.ended == "deadlock"):
         died = f"the module would not unload: {refusal}"
-    if variant and ended is EventKind.PANICKED and not (load and load.panic):
-        died = f"the machine panicked, and its console does not tell how: {detail}"
+    if variant and end.kind is EventKind.PANICKED and not (load and load.panic):
+        died = f"the machine panicked, and its console does not tell how: {end.text}"
     return Life(
         nonce,
         "".join(text),
         transcript,
-        ended,
-        died or _bad_end(ended, detail),
+        end.kind,
+        died or _bad_end(end.kind, end.text),
         remains_of(variant, memory, nonce) if variant else None,
     )
+
+
+def _listen(events: Iterable[Event], mark: str, babble: float, hear: Callable[[str], None]) -> Event | None:
+    """Hear console text to its end; give the event that ends it, HUNG when it goes on and on without the mark."""
+    talked, size, before = 0.0, 0, time.monotonic()
+    for event in events:
+        if event.kind is not EventKind.CONSOLE:
+            return event
+        hear(event.text)
+        now = time.monotonic()
+        talked, size, before = talked + min(now - before, BEAT), size + len(event.text), now
+        if mark in event.text:
+            talked, size = 0.0, 0
+        elif talked > babble or size > MOST_BABBLE:
+            return Event(EventKind.HUNG, f"still talking after {talked:.0f} s, but not of this load")
+    return None
 
 
 def _bad_end(ended: EventKind, detail: str) -> str:

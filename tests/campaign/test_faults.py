@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
@@ -72,10 +73,35 @@ class Faulty(UserlandMachine):
         return super().unload(module)
 
 
+class Babbling(UserlandMachine):
+    """A machine that says something over and over once a module is loaded, or while it is unloaded."""
+
+    def __init__(self, *, load: bool) -> None:
+        super().__init__(4)
+        self._babbles_in_load = load
+
+    def load(self, module: Path, tunables: Mapping[str, int], timeout: float) -> Iterator[Event]:
+        for event in super().load(module, tunables, timeout):
+            if event.kind is not EventKind.CONSOLE and self._babbles_in_load:
+                yield from babble()
+            yield event
+
+    def unload(self, module: Path) -> Iterator[Event]:
+        return babble()
+
+
+def babble() -> Iterator[Event]:
+    """Go on for ever, as fast as anybody listens: a great deal is said before any time has passed."""
+    while True:
+        yield Event(EventKind.CONSOLE, "spin_lock: indefinite wait\n" * 1000)
+
+
 @pytest.mark.parametrize(
     ("machine", "words"),
     [
         (Faulty(load=Event(EventKind.HUNG, "nothing on the console for 20 s")), "hung: nothing on the console"),
+        (Babbling(load=True), "the machine hung: still talking after 0 s, but not of this load"),
+        (Babbling(load=False), "failed when the module was unloaded: still talking"),
         (Faulty(load=Event(EventKind.HUNG)), "hung: it said nothing more"),
         (Faulty(load=Event(EventKind.DIED, "it rebooted")), "died: it rebooted"),
         (Faulty(load=Event(EventKind.DIED, "QEMU ended: killed by signal 9")), "died: QEMU ended: killed"),
@@ -90,7 +116,9 @@ class Faulty(UserlandMachine):
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_fault_makes_a_variant_inconclusive_in_its_own_words(machine: Faulty, words: str, tmp_path: Path) -> None:
+def test_a_fault_makes_a_variant_inconclusive_in_its_own_words(
+    machine: UserlandMachine, words: str, tmp_path: Path
+) -> None:
     order = Order(Limits(0, 20), seed=1, nonce=0x1000)
     with machine:
         facts = machine.boot()
@@ -130,7 +158,7 @@ def test_a_module_that_stops_at_what_is_allowed_is_no_pass(tmp_path: Path) -> No
 WAITPORT = "lwkt_spin_waitport(lwkt_port_t port, int flags)\n{\n\tlwkt_msg_t msg;\n\n"
 
 
-def run_altered(tmp_path: Path, statement: str, silence: float = 20.0) -> VariantResult:
+def run_altered(tmp_path: Path, statement: str, *, silence: float = 20.0, babble: float = 60.0) -> VariantResult:
     """Run two-senders/P=spin on a machine whose spin ports' waitport begins with a statement of C."""
     sources = tmp_path / "userland"
     shutil.copytree(default_sources(), sources)
@@ -138,12 +166,20 @@ def run_altered(tmp_path: Path, statement: str, silence: float = 20.0) -> Varian
     text = file.read_text()
     assert text.count(WAITPORT) == 1
     file.write_text(text.replace(WAITPORT, f"{WAITPORT}\t{statement}\n"))
-    order = Order(Limits(0, 20, silence=silence), seed=1, nonce=0x1000)
+    order = Order(Limits(0, 20, silence=silence, babble=babble), seed=1, nonce=0x1000)
     with UserlandMachine(4, sources=sources) as machine:
         facts = machine.boot()
         folder = ResultsFolder.create_in(tmp_path / "results", datetime.now())
         (result,) = run(machine, facts, [consult(choose(["two-senders/P=spin"], None)[0])], order, folder)
     return result
+
+
+def test_a_hang_that_never_falls_silent_is_given_up(tmp_path: Path) -> None:
+    statement = 'for (int i = 1;; i++) { if (i % 1000000 == 0) kprintf("spin_lock: indefinite wait\\n"); cpu_pause(); }'
+    verdict = run_altered(tmp_path, statement, babble=2).verdict
+    assert verdict.kind == "inconclusive"
+    assert re.search(r"the machine hung: still talking after \d+ s, but not of this load", verdict.detail)
+    assert "T2.1 r0 = waitport P" in verdict.detail
 
 
 @pytest.mark.parametrize(

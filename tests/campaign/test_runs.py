@@ -23,7 +23,7 @@ from msgport.execution import Limits
 from msgport.report.data import VariantResult
 from msgport.report.results import ResultsError, ResultsFolder
 from msgport.selection import choose
-from msgport_vm.machine import Event
+from msgport_vm.machine import Event, EventKind
 from msgport_vm.userland import UserlandMachine
 
 
@@ -193,6 +193,22 @@ class Watched(UserlandMachine):
     def load(self, module: Path, tunables: Mapping[str, int], timeout: float) -> Iterator[Event]:
         self.timeouts.append(timeout)
         return super().load(module, tunables, timeout)
+
+
+class Interrupted(UserlandMachine):
+    """A machine whose user loses patience in the middle of a load."""
+
+    def load(self, module: Path, tunables: Mapping[str, int], timeout: float) -> Iterator[Event]:
+        yield Event(EventKind.CONSOLE, "spin_lock: indefinite wait\n")
+        raise KeyboardInterrupt
+
+
+def test_what_a_load_said_until_the_run_was_interrupted_is_kept(tmp_path: Path) -> None:
+    results = ResultsFolder.create(tmp_path / "r")
+    (models,) = [consult(variant) for variant in choose(["domsg-reply"], None)]
+    with Interrupted() as machine, pytest.raises(KeyboardInterrupt):
+        list(campaign.run(machine, machine.boot(), [models], Order(Limits(0, 20), 1, 7), results))
+    assert (tmp_path / "r" / "domsg-reply" / "transcript.txt").read_text() == "spin_lock: indefinite wait\n"
 
 
 def ran(folder: Path, limits: Limits, *names: str) -> list[VariantResult]:

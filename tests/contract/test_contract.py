@@ -151,6 +151,20 @@ def test_a_module_that_never_ends_hangs_the_machine(bench: Bench) -> None:
     assert bench.load("other").end.kind is EventKind.LOADED
 
 
+def test_a_load_that_says_the_same_for_ever_can_be_broken_off(bench: Bench) -> None:
+    said = ""
+    for event in bench.machine.load(bench.module("babbles"), {}, 30.0):
+        assert event.kind is EventKind.CONSOLE, event
+        said += event.text
+        if said.count("spin_lock: indefinite wait") > 3:
+            break
+    bench.dirty = True
+    memory = bench.machine.memory()
+    assert BLOCK + b"7" in memory or (bench.over_ssh and memory == b"")
+    bench.revive()
+    assert bench.load("other").end.kind is EventKind.LOADED
+
+
 def test_a_generated_modules_records_are_whole(bench: Bench, tmp_path: Path) -> None:
     module, loading = run_generated(bench, "fifo-one-sender", tmp_path)
     assert loading.end.kind is EventKind.LOADED

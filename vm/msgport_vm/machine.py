@@ -98,7 +98,8 @@ class Machine(Protocol):
         """Load a module; yield console text as it comes, then exactly one event of another kind.
 
         ``tunables`` are kernel environment integers that the module reads at load; ``timeout`` is in seconds without
-        any console text. Something is yielded about twice a second, without text if there is none.
+        any console text. Something is yielded about twice a second, without text if there is none. Whoever has heard
+        enough may ask for no more: the machine is then dead until restart().
         """
 
     def unload(self, module: Path) -> Iterator[Event]:

@@ -266,6 +266,7 @@ class _Process:
         self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self.partial = b""
         self.replies: list[str] = []
+        self.unanswered = 1  # that it is ready it says unasked
         self.complaints = b""
         self.selector = selectors.DefaultSelector()
         for descriptor in (self.stdout.fileno(), self.stderr.fileno(), self.control):
@@ -274,6 +275,7 @@ class _Process:
 
     def command(self, line: str) -> None:
         """Send one command; a process that is gone is found out by the missing reply."""
+        self.unanswered += 1
         try:
             self.stdin.write(line.encode() + b"\n")
         except BrokenPipeError:
@@ -301,6 +303,7 @@ class _Process:
             self.partial += self._read(self.control)
             *lines, self.partial = self.partial.split(b"\n")
             self.replies += [line.decode("utf-8", "replace") for line in lines]
+            self.unanswered -= len(lines)
         if self.stderr.fileno() in ready:
             self.complaints += self._read(self.stderr.fileno())
         # What was printed before a reply is in the pipe by now.
@@ -555,6 +558,14 @@ class UserlandMachine:
 
     def memory(self) -> bytes:
         """The writable data of the modules that were loaded when the machine panicked or hung; else empty."""
+        process = self._process
+        if process is not None and process.unanswered:
+            # Nobody waits for its load any more: it is all the same as hung.
+            process.command("vmcore")
+            deadline = time.monotonic() + END_TIMEOUT
+            while not (process.replies or process.ended) and (left := deadline - time.monotonic()) > 0:
+                process.step(left)
+            self._bury(patience=0)
         return self._memory
 
     def restart(self) -> None:
