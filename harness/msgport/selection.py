@@ -79,9 +79,9 @@ def selector(expression: str) -> Selector:
 def choose(names: Sequence[str], expression: str | None) -> tuple[Variant, ...]:
     """The variants that a command line asks for, in its order, each once; the whole catalogue when it names none.
 
-    A name is a scenario's or a scenario file's, with ``/CHOICES`` behind it for one variant. Raises SelectionError when a
-    name or the expression fits nothing, or two files give one name to different things; ScenarioError for what a file
-    holds.
+    A name is a scenario's or a scenario file's, with ``/CHOICES`` behind it for one variant. Raises SelectionError when
+    a name or the expression fits nothing, or two files give one name to different things; ScenarioError for what a
+    file holds.
     """
     chosen: dict[str, Variant] = {}
     for name in names or [str(path) for path in catalogue()]:
