@@ -46,7 +46,7 @@ def wrong_expectations(
             if expectation.model in ("both", model):
                 found, counterexample = _contradicted(expectation, sorted(outcomes), variant)
                 if found:
-                    shown = counterexample and _labelled(counterexample, variant)
+                    shown = _labelled(counterexample, variant) if counterexample is not None else None
                     yield WrongExpectation(variant.name, variant.position.file, expectation, model, shown)
 
 
