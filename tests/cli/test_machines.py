@@ -56,13 +56,18 @@ def test_a_target_that_lacks_something_is_a_usage_error(
     [
         (["--kernel", "pyproject.toml"], "pyproject.toml is neither a kernel of DragonFly"),
         (["--image", "gone.iso"], "cannot read the image gone.iso"),
+        (["--image", "damaged.qcow2"], "damaged.qcow2 cannot be used: "),
+        (["--image", "pyproject.toml", "--accel", "foo"], "has no accelerator 'foo'; --accel takes auto, tcg"),
+        (["--image", "pyproject.toml", "--machine-type", "foo"], "has no machine 'foo': see --machine-type"),
         (["--image", "pyproject.toml", "--sysdir", "tests"], "tests is not the sys folder of DragonFly's source"),
     ],
 )
-def test_a_file_that_is_not_what_it_should_be_is_a_usage_error(
+def test_what_is_not_what_it_should_be_is_a_usage_error(
     arguments: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sysdir = write_sysdir(tmp_path / "sysdir")
+    (tmp_path / "damaged.qcow2").write_bytes(b"QFI\xfb" + bytes(2000))
+    arguments = [argument.replace("damaged", f"{tmp_path}/damaged") for argument in arguments]
     command = ["run", "say", "--target", "qemu", "--accel", "tcg", "--results", str(tmp_path / "r")]
     assert main([*command, "--sysdir", str(sysdir), *arguments]) == 2
     assert said in capsys.readouterr().err

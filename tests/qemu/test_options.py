@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from msgport_vm.machine import UnusableFileError
 from msgport_vm.qemu_accelerator import Accelerator
-from msgport_vm.qemu_options import BOOT, MULTIBOOT, ROOT, QemuOptions, image_format, lay_out
+from msgport_vm.qemu_options import BOOT, MULTIBOOT, ROOT, Layout, QemuOptions, image_format, lay_out, read_files
 from msgport_vm.qemu_states import key_of
 from tests.qemu.kernels import compile_kernel
 
 TCG = Accelerator("tcg")
+
+
+def laid_out(options: QemuOptions, accelerator: Accelerator = TCG) -> Layout:
+    return lay_out(options, read_files(options), accelerator)
 
 
 def iso(folder: Path) -> Path:
@@ -42,11 +47,11 @@ def test_a_mediums_kind_is_told_from_its_content(tmp_path: Path) -> None:
 
 def test_an_image_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(UnusableFileError, match=r"cannot read the image .*gone\.iso: No such file"):
-        lay_out(QemuOptions(image=tmp_path / "gone.iso"), TCG)
+        laid_out(QemuOptions(image=tmp_path / "gone.iso"))
 
 
 def test_a_live_cd_is_read_only_and_the_modules_come_on_a_second(tmp_path: Path) -> None:
-    layout = lay_out(QemuOptions(image=iso(tmp_path)), TCG)
+    layout = laid_out(QemuOptions(image=iso(tmp_path)))
     drives = [word for word in layout.arguments if "dfly.iso" in word]
     assert len(drives) == 1 and "readonly=on" in drives[0]
     assert layout.overlay is None
@@ -55,14 +60,14 @@ def test_a_live_cd_is_read_only_and_the_modules_come_on_a_second(tmp_path: Path)
 
 @pytest.mark.parametrize("bus", ["ahci", "virtio"])
 def test_a_disk_image_is_never_opened_for_writing(tmp_path: Path, bus: str) -> None:
-    layout = lay_out(QemuOptions(image=raw(tmp_path), bus=bus), TCG)  # type: ignore[arg-type]
+    layout = laid_out(QemuOptions(image=raw(tmp_path), bus=bus))  # type: ignore[arg-type]
     assert not any("dfly.img" in word for word in layout.arguments)
     assert layout.overlay == raw(tmp_path)
     assert ROOT in layout.files
 
 
 def test_a_multiboot_kernel_is_booted_with_its_command_line(tmp_path: Path) -> None:
-    layout = lay_out(QemuOptions(image=raw(tmp_path), kernel=kernel(tmp_path), append="-s", bus="virtio"), TCG)
+    layout = laid_out(QemuOptions(image=raw(tmp_path), kernel=kernel(tmp_path), append="-s", bus="virtio"))
     at = layout.arguments.index("-kernel")
     assert layout.arguments[at + 1 : at + 4] == (str(kernel(tmp_path)), "-append", "-s")
     assert not any("bootindex" in word for word in layout.arguments)
@@ -73,24 +78,24 @@ def test_a_file_that_is_no_kernel_is_refused(tmp_path: Path) -> None:
     plain = tmp_path / "plain"
     plain.write_bytes(b"\x7fELF\x01" + bytes(1000))
     with pytest.raises(UnusableFileError, match=r"neither a kernel of DragonFly for x86-64 .* nor has it a multiboot"):
-        lay_out(QemuOptions(kernel=plain), TCG)
+        laid_out(QemuOptions(kernel=plain))
     plain.write_bytes(b"\x7fELF\x02" + bytes(1000))
     with pytest.raises(UnusableFileError, match=r"not a whole ELF file|no kernel of DragonFly"):
-        lay_out(QemuOptions(image=iso(tmp_path), kernel=plain), TCG)
+        laid_out(QemuOptions(image=iso(tmp_path), kernel=plain))
     with pytest.raises(UnusableFileError, match="cannot read the kernel"):
-        lay_out(QemuOptions(kernel=tmp_path / "gone"), TCG)
+        laid_out(QemuOptions(kernel=tmp_path / "gone"))
 
 
 def test_a_multiboot_kernels_environment_is_not_ours_to_add_to(tmp_path: Path) -> None:
     options = QemuOptions(image=raw(tmp_path), kernel=kernel(tmp_path), environment={"hw.x": "1"})
     with pytest.raises(UnusableFileError, match="multiboot"):
-        lay_out(options, TCG)
+        laid_out(options)
 
 
 @pytest.mark.parametrize(("bus", "root"), [("ahci", "cd9660:cd0"), ("virtio", "cd9660:vbd0")])
 def test_a_kernel_of_ones_own_finds_its_root_on_the_cd(tmp_path: Path, bus: str, root: str) -> None:
     own = compile_kernel(tmp_path / "kernel")
-    layout = lay_out(QemuOptions(image=iso(tmp_path), kernel=own, bus=bus), TCG)  # type: ignore[arg-type]
+    layout = laid_out(QemuOptions(image=iso(tmp_path), kernel=own, bus=bus))  # type: ignore[arg-type]
     assert layout.arguments[layout.arguments.index("-kernel") + 1] == BOOT and BOOT in layout.files
     assert layout.environment == {"vfs.root.mountfrom": root, "console": "comconsole"}
     assert layout.kernel is not None
@@ -99,18 +104,18 @@ def test_a_kernel_of_ones_own_finds_its_root_on_the_cd(tmp_path: Path, bus: str,
 def test_where_the_root_is_on_a_disk_must_be_told(tmp_path: Path) -> None:
     own = compile_kernel(tmp_path / "kernel")
     with pytest.raises(UnusableFileError, match=r"dfly\.img is a disk.*--env vfs\.root\.mountfrom=ufs:vbd0s1a"):
-        lay_out(QemuOptions(image=raw(tmp_path), kernel=own), TCG)
+        laid_out(QemuOptions(image=raw(tmp_path), kernel=own))
     with pytest.raises(UnusableFileError, match=r"no image is given.*--env vfs\.root\.mountfrom"):
-        lay_out(QemuOptions(kernel=own), TCG)
+        laid_out(QemuOptions(kernel=own))
     told = {"vfs.root.mountfrom": "hammer2:vbd0s1d", "console": "vidconsole"}
-    assert lay_out(QemuOptions(image=raw(tmp_path), kernel=own, environment=told), TCG).environment == told
+    assert laid_out(QemuOptions(image=raw(tmp_path), kernel=own, environment=told)).environment == told
 
 
 def test_a_kernel_is_known_by_its_content(tmp_path: Path) -> None:
     own, image = compile_kernel(tmp_path / "kernel"), iso(tmp_path)
 
     def key(kernel: Path) -> str:
-        return key_of(lay_out(QemuOptions(image=image, kernel=kernel), TCG).shape)
+        return key_of(laid_out(QemuOptions(image=image, kernel=kernel)).shape)
 
     first = key(own)
     assert key(own.rename(tmp_path / "kernel.old")) == first
@@ -140,7 +145,18 @@ def test_nothing_to_boot_and_impossible_sizes_are_refused(tmp_path: Path) -> Non
 )
 def test_every_option_that_shapes_the_machine_is_in_its_key(tmp_path: Path, change: dict[str, object]) -> None:
     image = iso(tmp_path)
-    same = key_of(lay_out(QemuOptions(image=image), TCG).shape)
-    assert key_of(lay_out(QemuOptions(image=image), TCG).shape) == same
-    assert key_of(lay_out(QemuOptions(image=image, **change), TCG).shape) != same  # type: ignore[arg-type]
-    assert key_of(lay_out(QemuOptions(image=image), Accelerator("kvm")).shape) != same
+    same = key_of(laid_out(QemuOptions(image=image)).shape)
+    assert key_of(laid_out(QemuOptions(image=image)).shape) == same
+    assert key_of(laid_out(QemuOptions(image=image, **change)).shape) != same  # type: ignore[arg-type]
+    assert key_of(laid_out(QemuOptions(image=image), Accelerator("kvm")).shape) != same
+
+
+def test_what_an_image_lies_over_shapes_the_machine_too(tmp_path: Path) -> None:
+    options = QemuOptions(image=raw(tmp_path))
+    base = tmp_path / "base"
+    base.write_bytes(b"one")
+    files = replace(read_files(options), image=(str(options.image), str(base)))
+    before = key_of(lay_out(options, files, TCG).shape)
+    assert key_of(lay_out(options, files, TCG).shape) == before != key_of(laid_out(options).shape)
+    base.write_bytes(b"three")
+    assert key_of(lay_out(options, files, TCG).shape) != before

@@ -9,13 +9,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from msgport_vm.machine import MachineError
+from msgport_vm.machine import MachineError, UnusableFileError
 from msgport_vm.qemu_accelerator import EMULATED, boot_sector, choose, runs
-from msgport_vm.qemu_process import Program, QemuProcess, create_overlay, image_size
-from msgport_vm.qmp import RefusedError
+from msgport_vm.qemu_process import Program, QemuProcess, create_overlay, image_files, image_size
+from msgport_vm.qmp import Monitor, RefusedError
 from tests.processes import PATIENCE, is_gone, is_there
 
 QEMU = "qemu-system-x86_64"
@@ -91,6 +92,49 @@ def test_overlays_are_made_without_other_tools(tmp_path: Path) -> None:
             create_overlay(process.control, tmp_path / "none", tmp_path / "gone", "nonesuch", size)
     finally:
         process.end()
+
+
+@needs_qemu
+def test_an_image_is_known_by_all_files_that_it_is_made_of(tmp_path: Path) -> None:
+    base, middle, top = (tmp_path / name for name in ("base", "middle", "top"))
+    base.write_bytes(bytes(1 << 20))
+    process = QemuProcess(Program(QEMU), ["-machine", "none"])
+    try:
+        create_overlay(process.control, middle, base, "raw", 1 << 20)
+        create_overlay(process.control, top, Path("middle"), "qcow2", 1 << 20)
+    finally:
+        process.end()
+    assert image_files(Program(QEMU), top, "qcow2") == (str(top), str(middle), str(base))
+    base.unlink()
+    with pytest.raises(UnusableFileError, match=rf"the image {top} cannot be used: .*{base}.*No such file"):
+        image_files(Program(QEMU), top, "qcow2")
+
+
+@needs_qemu
+def test_what_qemu_can_be_is_known() -> None:
+    program = Program(QEMU)
+    assert {"pc", "q35", "none"} <= set(program.machines) and EMULATED in program.accelerators
+
+
+def test_a_qemu_that_says_nothing_is_not_waited_for_forever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "qemu"
+    program.write_text("#!/bin/sh\nexec sleep 60\n")
+    program.chmod(0o755)
+    monkeypatch.setattr("msgport_vm.qemu_process.SAY_TIMEOUT", 0.1)
+    with pytest.raises(MachineError, match=r"qemu --version` does not end within 0\.1 s"):
+        _ = Program(str(program)).version
+
+
+def test_an_overlay_that_is_never_made_is_not_waited_for_forever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Busy:
+        def execute(self, command: str, **_: object) -> object:
+            return [{"status": "running"}]
+
+    monkeypatch.setattr("msgport_vm.qemu_process.JOB_TIMEOUT", 0.05)
+    with pytest.raises(MachineError, match=r"does not make .*overlay within 0\.05 s"):
+        create_overlay(cast(Monitor, Busy()), tmp_path / "overlay", None, "", 1)
 
 
 def test_a_qemu_that_is_not_installed_is_told_with_the_command_that_installs_it() -> None:

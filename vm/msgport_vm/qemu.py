@@ -25,11 +25,22 @@ from msgport_vm.guest_environment import with_settings
 from msgport_vm.guest_probe import SOURCE, Kernel, read_probe
 from msgport_vm.hostbuild import HostBuilder
 from msgport_vm.kept import LOG, Keeper, Kept
-from msgport_vm.machine import BuildError, Event, EventKind, Facts, MachineError, UnloadRefusedError
+from msgport_vm.machine import BuildError, Event, EventKind, Facts, MachineError, UnloadRefusedError, UnusableFileError
 from msgport_vm.memory_window import read_window
 from msgport_vm.qemu_accelerator import Accelerator, choose
-from msgport_vm.qemu_options import BOOT, DISC, DISC_OVERLAY, DISC_SIZE, ROOT, STATE, QemuOptions, lay_out
-from msgport_vm.qemu_process import Program, QemuProcess, create_overlay, host_cores, image_size
+from msgport_vm.qemu_options import (
+    BOOT,
+    DISC,
+    DISC_OVERLAY,
+    DISC_SIZE,
+    ROOT,
+    STATE,
+    Files,
+    QemuOptions,
+    lay_out,
+    read_files,
+)
+from msgport_vm.qemu_process import Program, QemuProcess, create_overlay, host_cores, image_files, image_size
 from msgport_vm.qemu_states import SavedStates, key_of
 from msgport_vm.qmp import Monitor, RefusedError
 from msgport_vm.scratch import Scratch
@@ -122,6 +133,7 @@ class QemuMachine:
         Raises UnusableFileError for what the user gave, MachineError when it does not come up.
         """
         self._program = program = Program(self.options.program)
+        files = self._look(program)
         self._scratch = Scratch(self._cache / "runs")
         modules = self._cache / "modules"
         if self._sysdir is not None:
@@ -131,7 +143,7 @@ class QemuMachine:
         accelerator = choose(program, self.options.accelerator, self._cache)
         if accelerator.note:
             self._note(f"accelerator {accelerator.name}: {accelerator.note}")
-        self._layout = layout = lay_out(self.options, accelerator)
+        self._layout = layout = lay_out(self.options, files, accelerator)
         shape = {**layout.shape, "qemu": program.version, "path": program.path, "format": STATE_FORMAT}
         sources = {file.name: file.read_text(encoding="utf-8") for file in (SOURCE, STUB)}
         self._key = key_of({**shape, "sources": sources})
@@ -151,6 +163,18 @@ class QemuMachine:
         elif self._tools is not None:
             require_era(kernel.version, kernel.osreldate, self._tools)
         return self._facts(kernel, accelerator, "saved state" if warm else "power-on")
+
+    def _look(self, program: Program) -> Files:
+        """Look at what the user named, before anything takes time. Raises UnusableFileError."""
+        options = self.options
+        if options.machine.partition(",")[0] not in program.machines:
+            raise UnusableFileError(
+                f"{program.path} has no machine {options.machine!r}: see --machine-type; `{program.path} -machine help`"
+            )
+        files = read_files(options)
+        if options.image is not None and files.medium == "qcow2":
+            files = dataclasses.replace(files, image=image_files(program, options.image, files.medium))
+        return files
 
     def _find_tools(self) -> None:
         """See what a guest that is to build has for it. Raises MachineError when something is missing."""
@@ -219,7 +243,14 @@ class QemuMachine:
         self._find_tools()
         self._kernel = kernel = self._ask_kernel(probe or self._compiled(SOURCE))
         saving = time.monotonic()
-        self._monitor.human(f"savevm {SNAPSHOT}")
+        try:
+            self._monitor.human(f"savevm {SNAPSHOT}")
+        except RefusedError as error:
+            free = shutil.disk_usage(self._folder).free >> 20
+            raise MachineError(
+                f"the machine cannot be saved in {self._folder / STATE}, whose disk has {free} MiB free: {error}; "
+                "MSGPORT_CACHE names another folder"
+            ) from error
         # It goes on from where it stands; its files are copied while nothing is written to them.
         self._monitor.execute("stop")
         self._states.keep(

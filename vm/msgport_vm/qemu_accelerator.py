@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from msgport_vm.machine import MachineError
+from msgport_vm.machine import MachineError, UnusableFileError
 from msgport_vm.qemu_process import Program, Watcher
 from msgport_vm.scratch import Scratch
 
@@ -66,11 +66,14 @@ class Accelerator:
 def choose(program: Program, wanted: str, cache: Path) -> Accelerator:
     """Give the accelerator asked for, or the first that runs a guest when ``wanted`` is ``auto``.
 
-    What was found out is kept in ``cache`` until the host or QEMU changes. Raises MachineError when the one asked for
-    does not run a guest.
+    What was found out is kept in ``cache`` until the host or QEMU changes. Raises UnusableFileError when this QEMU has
+    none of that name, MachineError when the one asked for does not run a guest.
     """
     if wanted == EMULATED:
         return Accelerator(EMULATED)
+    if wanted not in ("auto", *program.accelerators):
+        there = ", ".join(program.accelerators)
+        raise UnusableFileError(f"{program.path} has no accelerator {wanted!r}; --accel takes auto, {there}")
     known = _key(program, wanted)
     kept = cache / "accelerator.json"
     try:

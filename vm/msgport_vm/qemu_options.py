@@ -113,8 +113,38 @@ class Layout:
         return (STATE, *(file for file, wanted in there.items() if wanted))
 
 
-def lay_out(options: QemuOptions, accelerator: Accelerator) -> Layout:
-    """Work out the command line. Raises UnusableFileError when a file is not there or not what it should be."""
+@dataclass(frozen=True)
+class Files:
+    """What the user's files are: see read_files().
+
+    ``medium`` is the image's format, empty without one. ``image`` are the names of the files that it is made of: its
+    own, and what a qcow2 lies over. ``kernel`` is to be booted past the boot loader; ``digest`` is its SHA-256, or that
+    of a kernel that QEMU boots as it is.
+    """
+
+    medium: Literal["iso", "qcow2", "raw", ""]
+    image: tuple[str, ...]
+    kernel: KernelFile | None
+    digest: str
+
+
+def read_files(options: QemuOptions) -> Files:
+    """Look at the user's files. Raises UnusableFileError when one is not there or not what it should be."""
+    medium = image_format(options.image) if options.image is not None else ""
+    image = (str(options.image.resolve()),) if options.image is not None else ()
+    if options.kernel is None:
+        return Files(medium, image, None, "")
+    if is_elf64(options.kernel):
+        kernel = read_kernel(options.kernel)
+        return Files(medium, image, kernel, kernel.digest)
+    digest = _multiboot_digest(options.kernel)
+    if options.environment:
+        raise UnusableFileError(f"{options.kernel} is a multiboot kernel: --env cannot add to its environment")
+    return Files(medium, image, None, digest)
+
+
+def lay_out(options: QemuOptions, files: Files, accelerator: Accelerator) -> Layout:
+    """Work out the command line. Raises UnusableFileError when it must be told where the root is."""
     cpu = options.cpu or ("host" if accelerator.name != "tcg" else "qemu64")
     # 5.9 can trap at boot in its registration of an HPET: dragonfly.md, 5.
     arguments = [
@@ -124,28 +154,22 @@ def lay_out(options: QemuOptions, accelerator: Accelerator) -> Layout:
         *("-action", "reboot=shutdown,shutdown=pause"),
         *("-drive", f"if=none,id=state,file={STATE},format=qcow2"),
     ]
-    shape: dict[str, Any] = {}
-    kind = image_format(options.image) if options.image is not None else ""
-    overlay, kernel = None, None
+    shape: dict[str, Any] = {"kernel": files.digest} if options.kernel else {}
+    overlay = None
     environment = {**CONSOLE, **options.environment}
     if options.kernel is None:
         arguments += ["-vga", "std"]
-    elif is_elf64(options.kernel):
-        environment = {ROOT_VARIABLE: _root(options, kind), **environment}
-        kernel = read_kernel(options.kernel)
+    elif files.kernel:
+        environment = {ROOT_VARIABLE: _root(options, files.medium), **environment}
         arguments += ["-kernel", BOOT]
-        shape["kernel"] = kernel.digest
     else:
-        shape["kernel"] = _multiboot_digest(options.kernel)
-        if options.environment:
-            raise UnusableFileError(f"{options.kernel} is a multiboot kernel: --env cannot add to its environment")
         arguments += ["-kernel", str(options.kernel.resolve())]
         arguments += ["-append", options.append] if options.append else []
     # With -kernel QEMU boots its own option ROM first.
     first = "" if options.kernel else ",bootindex=0"
     if options.image is not None:
-        shape["image"] = identity(options.image)
-        if kind == "iso" and options.bus == "ahci":
+        shape["image"] = [identity(file) for file in files.image]
+        if files.medium == "iso" and options.bus == "ahci":
             medium = str(options.image.resolve()).replace(",", ",,")
             arguments += ["-drive", f"if=none,id=root,media=cdrom,readonly=on,format=raw,file={medium}"]
             arguments += ["-device", f"ide-cd,bus=ide.0,drive=root{first}"]
@@ -161,18 +185,18 @@ def lay_out(options: QemuOptions, accelerator: Accelerator) -> Layout:
         # Never empty: for a drive that is, DragonFly makes no device.
         arguments += ["-drive", f"if=none,id=modules,media=cdrom,readonly=on,format=raw,file={DISC}"]
         arguments += ["-device", "ide-cd,bus=ide.1,drive=modules"]
-        device = f"/dev/cd{1 if kind == 'iso' else 0}"
+        device = f"/dev/cd{1 if files.medium == 'iso' else 0}"
     arguments += options.arguments
     shape |= {"arguments": arguments, "environment": environment}
     return Layout(
         tuple(arguments),
         shape,
         overlay,
-        overlay_format="qcow2" if kind == "qcow2" else "raw",
+        overlay_format="qcow2" if files.medium == "qcow2" else "raw",
         disc_device=device,
         disc_overlay=options.bus == "virtio",
         environment=environment,
-        kernel=kernel,
+        kernel=files.kernel,
     )
 
 

@@ -14,10 +14,15 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
-from msgport_vm.machine import MachineError
-from msgport_vm.qmp import Monitor
+from msgport_vm.machine import MachineError, UnusableFileError
+from msgport_vm.qmp import Monitor, RefusedError
 
 END_TIMEOUT = 5.0
+SAY_TIMEOUT = 60.0
+"""Seconds to say what it is, which takes a tenth of one where nothing is wrong."""
+
+JOB_TIMEOUT = 60.0
+"""Seconds to make an empty overlay."""
 
 # The watcher's input is a pipe whose other end only this process holds; it ends all of its process group.
 WATCH = "read line; kill -9 0"
@@ -67,8 +72,17 @@ class Program:
         """What it was built with, as ``-accel help`` tells."""
         return tuple(re.findall(r"^(\w+)$", self._say("-accel", "help"), re.MULTILINE))
 
+    @cached_property
+    def machines(self) -> tuple[str, ...]:
+        """What it can play, as ``-machine help`` tells."""
+        return tuple(re.findall(r"^(\S+) ", self._say("-machine", "help").partition("\n")[2], re.MULTILINE))
+
     def _say(self, *arguments: str) -> str:
-        done = subprocess.run([self.path, *arguments], capture_output=True, text=True, check=False)
+        command = [self.path, *arguments]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=SAY_TIMEOUT)
+        except subprocess.TimeoutExpired as error:
+            raise MachineError(f"`{' '.join(command)}` does not end within {SAY_TIMEOUT:g} s") from error
         if done.returncode != 0 or not done.stdout:
             raise MachineError(f"{self.path} does not run", done.stderr)
         return done.stdout
@@ -115,7 +129,7 @@ class QemuProcess:
         except MachineError as error:
             control.close()
             said = self.end()
-            raise MachineError(f"QEMU does not start ({said})", said) from error
+            raise MachineError(f"QEMU does not start ({said})") from error
 
     @property
     def pid(self) -> int:
@@ -176,14 +190,39 @@ def create_overlay(monitor: Monitor, overlay: Path, backing: Path | None, backin
         options |= {"backing-file": str(backing), "backing-fmt": backing_format}
     monitor.execute("blockdev-add", node_name="new-file", **node)
     monitor.execute("blockdev-create", job_id="create", options=options)
+    deadline = time.monotonic() + JOB_TIMEOUT
     try:
         while (job := monitor.execute("query-jobs")[0])["status"] != "concluded":
+            if time.monotonic() >= deadline:
+                raise MachineError(f"QEMU does not make {overlay} within {JOB_TIMEOUT:g} s")
             time.sleep(0.005)
         if "error" in job:
             raise MachineError(f"cannot make {overlay}: {job['error']}")
     finally:
         monitor.execute("job-dismiss", id="create")
         monitor.execute("blockdev-del", node_name="new-file")
+
+
+def image_files(program: Program, image: Path, image_format: str) -> tuple[str, ...]:
+    """Give the names of the files that an image is made of: its own, and those of its backing chain.
+
+    Raises UnusableFileError when QEMU cannot open it.
+    """
+    looker = QemuProcess(program, ["-machine", "none"])
+    file = {"driver": "file", "filename": str(image.resolve())}
+    try:
+        looker.control.execute("blockdev-add", driver=image_format, node_name="asked", read_only=True, file=file)
+        nodes = looker.control.execute("query-named-block-nodes")
+    except RefusedError as error:
+        raise UnusableFileError(f"the image {image} cannot be used: {error}") from error
+    finally:
+        looker.end()
+    link = next(node["image"] for node in nodes if node["node-name"] == "asked")
+    names = []
+    while link:
+        names.append(str(link["filename"]))
+        link = link.get("backing-image")
+    return tuple(names)
 
 
 def image_size(monitor: Monitor, image: Path, image_format: str) -> int:

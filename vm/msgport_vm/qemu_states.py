@@ -26,8 +26,14 @@ def key_of(shape: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest()[:20]
 
 
-def identity(file: Path) -> list[str | int]:
-    """What tells whether a file is still the same one: it is too large to be read each time."""
+def identity(name: str) -> list[str | int]:
+    """What tells whether a file is still the same one: it is too large to be read each time.
+
+    Of what QEMU reads from elsewhere, over a network for instance, it is the name alone.
+    """
+    file = Path(name)
+    if not file.exists():
+        return [name]
     status = file.stat()
     return [str(file.resolve()), status.st_size, status.st_mtime_ns, status.st_ino]
 
