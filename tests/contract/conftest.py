@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +23,7 @@ from msgport_vm.machine import Event, EventKind, Facts, Machine
 from msgport_vm.userland import UserlandMachine
 
 if TYPE_CHECKING:
+    from msgport_vm.qemu import QemuMachine
     from msgport_vm.qemu_process import QemuProcess
     from tests.ssh.host import Host
 
@@ -218,8 +219,13 @@ def _qemu(stack: ExitStack, scratch: Path) -> Machine:
     return standin_in_qemu(stack, scratch)
 
 
-def standin_in_qemu(stack: ExitStack, scratch: Path, **environment: object) -> Machine:
-    """The qemu machine with the stand-in guest; an underscore in a variable's name stands for a dot."""
+def standin_in_qemu(
+    stack: ExitStack, scratch: Path, *, cache: Path | None = None, arguments: Sequence[str] = (), **environment: object
+) -> QemuMachine:
+    """The qemu machine with the stand-in guest; an underscore in a variable's name stands for a dot.
+
+    ``arguments`` go to QEMU as they are.
+    """
     guest = standin()
     from msgport_vm.qemu import QemuMachine
     from msgport_vm.qemu_options import QemuOptions
@@ -228,8 +234,17 @@ def standin_in_qemu(stack: ExitStack, scratch: Path, **environment: object) -> M
     assert isinstance(guest, Guest)
     variables = {name.replace("_", ".", 1): value for name, value in environment.items()}
     image = build_image(guest, scratch / "standin.iso", environment=variables)
-    options = QemuOptions(image=image, machine="pc", cpus=CPUS, memory=256, accelerator="tcg", boot_limit=BOOT_LIMIT)
-    return stack.enter_context(QemuMachine(options, write_sysdir(scratch / "sysdir"), cache=scratch / "cache"))
+    options = QemuOptions(
+        image=image,
+        machine="pc",
+        cpus=CPUS,
+        memory=256,
+        accelerator="tcg",
+        arguments=tuple(arguments),
+        boot_limit=BOOT_LIMIT,
+    )
+    sysdir = write_sysdir(scratch / "sysdir")
+    return stack.enter_context(QemuMachine(options, sysdir, cache=cache or scratch / "cache"))
 
 
 def _ssh_guest(stack: ExitStack, scratch: Path) -> Machine:

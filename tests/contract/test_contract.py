@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 from pathlib import Path
 
 import pytest
@@ -216,6 +218,21 @@ def test_a_hang_that_an_nmi_gets_into_the_debugger_is_asked_what_it_does(bench: 
     assert loading.end.kind is EventKind.HUNG
     assert "NMI ... going to debugger\nStopped at" in loading.text
     assert re.search(r"db> \s*ps\n", loading.text), loading.text
+
+
+@only_in_the_standin
+def test_a_qemu_killed_in_the_middle_of_a_load_is_told_and_started_anew(bench: Bench) -> None:
+    from msgport_vm.qemu import QemuMachine
+
+    machine, said = bench.machine, ""
+    assert isinstance(machine, QemuMachine)
+    for event in machine.load(bench.module("hangs"), {}, 30):
+        said += event.text
+        if "hangs: about to" in said and machine._process:
+            os.kill(machine._process.pid, signal.SIGKILL)
+    assert (event.kind, event.text) == (EventKind.DIED, "QEMU ended: killed by signal 9")
+    bench.revive()
+    assert bench.load("other").end.kind is EventKind.LOADED
 
 
 @only_in_the_standin
