@@ -193,3 +193,19 @@ def test_a_panic_at_unload_is_no_orderly_end(play: Callable[[Guest], Rig]) -> No
     rig = play(Guest([("\r", ECHO + "panic: at unload\r\ndb> "), TRACE, PS]))
     with pytest.raises(MachineError, match=r"panicked while mp_test\.ko was unloaded: panic: at unload"):
         list(rig.machine.unload(MODULE))
+
+
+def test_a_guest_that_cannot_unmount_is_told_at_boot_and_not_saved(play: Callable[[Guest], Rig]) -> None:
+    probe = (
+        "msgport-probe: osreldate=500901 ncpus=2 invariants=1 spin=0 at=0xffffffff81c00000.\r\n"
+        "msgport-probe: kernel=DragonFly 5.9\r\n"
+    )
+    fine, missing = ENDED.format(0).replace("0001", "0002"), ENDED.format(127).replace("0001", "0003")
+    says = [
+        ("\r", ECHO + probe + ENDED.format(0)),
+        ("\r", ECHO + fine),
+        ("\r", ECHO + "umount: not found\r\n" + missing),
+    ]
+    rig = play(Guest(says))
+    with pytest.raises(MachineError, match=r"does not let go of the modules' CD: the guest cannot umount /mnt: umount"):
+        rig.machine._ask_kernel(MODULE)

@@ -345,8 +345,10 @@ class QemuMachine:
         if events[-1].kind is not EventKind.LOADED or kernel is None:
             why = events[-1].text.strip() or "it did not say what kernel it is"
             raise MachineError(f"the guest does not load modules: {why}", said)
-        for _ in (*self.unload(probe), *self._need(f"umount {MOUNT_POINT}")):
+        for _ in self.unload(probe):
             pass
+        if stopped := _end_of(self._need(f"umount {MOUNT_POINT}")):
+            raise MachineError(f"the guest does not let go of the modules' CD: {stopped.text}", self.console.screen)
         self._mounted = False
         return kernel
 
@@ -708,3 +710,13 @@ class QemuMachine:
         if self._scratch is not None:
             self._scratch.remove()
             self._scratch = None
+
+
+def _end_of(events: Generator[Event, None, Event | None]) -> Event | None:
+    """Let events pass; give what they end with."""
+    while True:
+        try:
+            next(events)
+        except StopIteration as stop:
+            ended: Event | None = stop.value
+            return ended
