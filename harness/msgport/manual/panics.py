@@ -1,112 +1,98 @@
-"""The panics that a kernel's message ports can raise: a name for each, and the text that announces it.
-
-``text`` is a regular expression over what follows ``panic: `` on the console, white space folded. It allows the
-kernel's wording to differ where releases differ and pins down what tells two panics apart. The first class whose
-text matches names the panic; a text that matches none is ``other``.
-"""
+"""The panics that a kernel's message ports can raise, and the words that announce each: reads ``panics.toml``."""
 
 from __future__ import annotations
 
 import re
+import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import resources
+
+OTHER = "other"
+
+SLIPS = 2
+"""So many characters of a known text may be spoilt: an escape that noise makes takes the next one along."""
+
+FOREIGN = 100
+"""So many characters of others may stand in one: a line that another CPU prints meanwhile, and some addresses."""
+
+_ADDRESS = "(?:0x)?[0-9a-f]+"
 
 
 @dataclass(frozen=True)
 class PanicClass:
-    """One way to panic: its stable name, the text that announces it, whether only INVARIANTS kernels have it.
+    """One way to panic: its name, what it is, its texts and assertions as ``panics.toml`` has them.
 
-    ``function`` is the kernel's that panics so and in no other way: its name in a stack trace tells the class, too.
+    ``invariants`` tells whether only INVARIANTS kernels have it. ``frame`` is empty when no stack trace tells it.
     """
 
     name: str
-    text: str
-    assertion: bool
     about: str
-    function: str = ""
+    texts: tuple[str, ...] = ()
+    assertions: tuple[str, ...] = ()
+    functions: tuple[str, ...] = ()
+    invariants: bool = False
+    frame: str = ""
+
+    @property
+    def wordings(self) -> tuple[str, ...]:
+        """All that announces it, without white space; ``%p`` for an address."""
+        new = (f'assertion "{e}" failed in {f} at' for e in self.assertions for f in self.functions)
+        # Before 2.12.
+        old = (f"assertion: {e} in {f}" for e in self.assertions for f in self.functions)
+        return tuple("".join(wording.split()) for wording in (*self.texts, *new, *old))
 
 
-PANICS: tuple[PanicClass, ...] = (
-    # The special ports: these stay without INVARIANTS.
-    PanicClass(
-        "getport-illegal",
-        r"lwkt_getport\(\) illegal on port",
-        False,
-        "getport on a port that has no queue",
-        "lwkt_panic_getport",
-    ),
-    PanicClass(
-        "putport-illegal",
-        r"lwkt_begin/do/sendmsg\(\) illegal on port",
-        False,
-        "a put to a reply-only port",
-        "lwkt_panic_putport",
-    ),
-    PanicClass(
-        "waitmsg-illegal",
-        r"port \S+ msg \S+ cannot be waited on",
-        False,
-        "waitmsg via a special reply port",
-        "lwkt_panic_waitmsg",
-    ),
-    PanicClass(
-        "waitport-illegal",
-        r"port \S+ cannot be waited on",
-        False,
-        "waitport on a port that has no queue",
-        "lwkt_panic_waitport",
-    ),
-    PanicClass(
-        "replymsg-illegal",
-        r"lwkt_replymsg\(\) is illegal on port",
-        False,
-        "reply to a put-only or panic port",
-        "lwkt_panic_replyport",
-    ),
-    PanicClass(
-        "dropmsg-illegal",
-        r"lwkt_dropmsg\(\) is illegal on port",
-        False,
-        "drop on a port that cannot drop",
-        "lwkt_panic_dropmsg",
-    ),
-    # Assertions. Their function and expression tell them apart.
-    PanicClass(
-        "send-not-idle",
-        r'assertion "?[^"]*ms_reply_port != NULL.*MSGF_DONE.*\b(_lwkt_sendmsg_prepare|lwkt_sendmsg|lwkt_domsg)\b',
-        True,
-        "a send of a message that is not DONE and off every queue, or that has no reply port",
-    ),
-    PanicClass("forward-not-held", r"assertion .*\blwkt_forwardmsg\b", True, "a forward of a message nobody holds"),
-    PanicClass(
-        "put-done", r"assertion .*MSGF_DONE.*\blwkt_(thread|spin|serialize)_putport\w*", True, "a put of a DONE message"
-    ),
-    PanicClass(
-        "reply-not-held",
-        r"assertion .*MSGF_DONE.*\blwkt_(thread|spin|serialize)_replyport\b",
-        True,
-        "a reply to a message that is done, queued or on its way",
-    ),
-    PanicClass("not-intransit", r"assertion .*INTRANSIT.*_remote\b", True, "a message changed while it was in flight"),
-    PanicClass("not-owner", r"assertion .*mpu?_\w*td.* == .*\blwkt_thread_\w+", True, "another thread's thread port"),
-    PanicClass("serialized-twice", r"assertion .*lwkt_serialize_enter\b", True, "a serializer entered twice"),
-    PanicClass("not-serialized", r"assertion .*IS_SERIALIZED.*", True, "a serializer port without its serializer"),
-    PanicClass("wait-dropable", r"can't wait dropable message", True, "waitmsg on a dropable message"),
-    PanicClass("drop-not-owner", r"message could only be dropped in the same thread", True, "dropmsg by a non-owner"),
-    PanicClass("drop-not-dropable", r"assertion .*MSGF_DROPABLE", True, "dropmsg of a message that is not DROPABLE"),
-)
+def _read() -> Iterator[PanicClass]:
+    text = resources.files("msgport.manual").joinpath("panics.toml").read_text(encoding="utf-8")
+    for each in tomllib.loads(text)["panic"]:
+        lists = {key: tuple(each.pop(key, ())) for key in ("texts", "assertions", "functions")}
+        yield PanicClass(**{"invariants": bool(lists["assertions"]), **each, **lists})
 
-OTHER = "other"
 
-ASSERTIONS = frozenset(panic.name for panic in PANICS if panic.assertion)
+PANICS = tuple(_read())
+
+ASSERTIONS = frozenset(panic.name for panic in PANICS if panic.invariants)
 """The classes that only a kernel with INVARIANTS has."""
+
+
+def _pattern(wording: str) -> str:
+    # Before 2.12 an assertion ended with its function's name: the whole of it.
+    end = r"(?!\w)" if wording.startswith("assertion:") else ""
+    return _ADDRESS.join(map(re.escape, wording.split("%p"))) + end
+
+
+_PATTERNS = tuple((re.compile("|".join(map(_pattern, panic.wordings))), panic.name) for panic in PANICS)
 
 
 def classify(text: str) -> str:
     """Name the panic that ``text`` (what follows ``panic: ``, possibly over several lines) announces."""
-    folded = " ".join(text.split())
-    return next((panic.name for panic in PANICS if re.search(panic.text, folded)), OTHER)
+    squeezed = "".join(text.split())
+    return next((name for pattern, name in _PATTERNS if pattern.search(squeezed)), OTHER)
 
 
 def classify_function(function: str) -> str | None:
     """Name the panic that a function in a stack trace tells; None when it tells none, or more than one."""
-    return next((panic.name for panic in PANICS if panic.function and panic.function == function), None)
+    return next((panic.name for panic in PANICS if panic.frame and panic.frame == function), None)
+
+
+def may_be_known(text: str) -> bool:
+    """Tell whether a text that announces ``other`` may be a known one that is torn: then nothing follows from it."""
+    squeezed = "".join(re.sub(r"0x[0-9a-f]+", "", text).split())
+    return any(_stands_in(wording.replace("%p", ""), squeezed) for panic in PANICS for wording in panic.wordings)
+
+
+def _stands_in(wording: str, text: str) -> bool:
+    """Tell whether all characters of a wording but SLIPS stand in a text, in order, among no more than FOREIGN."""
+    if len(text) - len(wording) > FOREIGN:
+        return False
+    # How far one comes in the wording with none left out, with one, ...
+    reached = [-1] * (SLIPS + 1)
+    reached[0] = 0
+    for character in text:
+        for slips in range(SLIPS, -1, -1):
+            for more in range(slips + 1):
+                at = reached[slips - more] + more
+                if reached[slips - more] >= 0 and wording[at : at + 1] == character:
+                    reached[slips] = max(reached[slips], at + 1)
+    return any(place >= len(wording) - (SLIPS - slips) for slips, place in enumerate(reached) if place >= 0)
