@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from msgport_vm.connection import Address
-from msgport_vm.dragonfly import death, era_of, failed_handler, linker_complaints, missing_for_build
+from msgport_vm.deaths import death
+from msgport_vm.dragonfly import era_of, failed_handler, linker_complaints, missing_for_build
 
 TRANSCRIPTS = Path(__file__).parent.parent.parent.parent / "shared" / "transcripts" / "dragonfly-5.9"
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from msgport.transcript import Load, read
+from msgport_vm.deaths import death
 from tests.transcript.writer import Writer, two_outcomes
 
 SHARED = Path(__file__).parents[3] / "shared" / "transcripts" / "dragonfly-5.9"
@@ -152,3 +153,56 @@ def test_real_consoles_of_machines_that_live_hold_no_death(file: str) -> None:
     transcript = read((SHARED / f"{file}.txt").read_bytes().decode(errors="replace"))
     assert transcript.loads == ()
     assert transcript.panics == ()
+
+
+ALL = sorted(SHARED.glob("*.txt"))
+
+
+@needs_transcripts
+@pytest.mark.parametrize("file", ALL, ids=lambda file: file.stem)
+def test_machines_and_transcripts_agree_on_who_died(file: Path) -> None:
+    console = file.read_bytes().decode(errors="replace")
+    died = file.stem.startswith(("panic-", "trap-"))
+    assert (death(console) != "", read(console).panics != ()) == (died, died)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        GETPORT,
+        "lab# " + GETPORT,
+        "panic: assertion: one == 0 in ev",
+        "Fatal trap 12: page fault while in kernel mode",
+        "Fatal double fault",
+        "DOUBLE FAULT - KERNEL STACK GUARD HIT!",
+        "SECONDARY PANIC ON CPU 1 THREAD 0xfffff8006b7e5b80",
+        "panic with 2 spinlocks held",
+        'Debugger("panic")',
+        "Automatic reboot in 15 seconds - press a key on the console to abort",
+    ],
+)
+def test_a_line_of_a_dying_kernel_is_known_to_machines_and_transcripts(line: str) -> None:
+    assert death(f"ahci0: port 1\r\n{line}\r\ncpuid = 0\r\n") == line.removeprefix("lab# ")
+    assert load_with(line + "\r\n").panic
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "my_panic: hello",
+        "debug.debugger_on_panic: 1",
+        "kldload: can't load ./panic.ko: No such file or directory",
+        "savecore: reboot after " + GETPORT,
+        "cpuid = 1",
+        "Trace beginning at frame 0xfffff80076a187d8",
+        "db> ",
+        "don't panic",
+    ],
+)
+def test_a_line_that_only_looks_like_it_is_no_death(line: str) -> None:
+    assert death(f"{line}\r\n") == ""
+    assert load_with(line + "\r\n").panic is None
+
+
+def test_the_reason_of_a_death_comes_before_its_other_signs() -> None:
+    assert death(f"panic with 1 spinlocks held\r\n{GETPORT}\r\n{AFTER}") == GETPORT

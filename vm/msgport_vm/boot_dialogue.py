@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Mapping
 
 from msgport_vm.console import SET_PROMPT, Console
+from msgport_vm.deaths import death
 from msgport_vm.debugger import DEBUGGER, REBOOT
-from msgport_vm.dragonfly import death
 from msgport_vm.machine import MachineError
 
 COUNTDOWN, LOADER, LOGIN, PASSWORD, SINGLE_USER, ROOT, MOUNTROOT, DDB, REBOOTS = range(9)

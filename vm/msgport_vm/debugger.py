@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from msgport_vm.console import Console
+from msgport_vm.deaths import LINES
 
 DEBUGGER = r"db> \Z"
 MORE = r"--More--[\r\x08 ]*\Z"
-REBOOT = r"Automatic reboot in \d+ seconds"
+REBOOT = LINES["reboot"].pattern.pattern
 """What a kernel without a debugger says instead of the prompt."""
 
 QUESTIONS = ("trace", "ps")

@@ -10,7 +10,6 @@ FIRST_VERSIONS = {"A": 300000, "B": 300200, "C": 300400, "D": 300600, "E": 40000
 _HANDLER_FAILED = re.compile(r"module_register_init: MOD_LOAD \([^)]*\) error \d+")
 # A serial console ends its lines with \r\n.
 _LINKER = re.compile(r"^(?:link_elf|linker_load_file)[^\r\n]*", re.M)
-_DEATH = re.compile(r"(?:panic: |Fatal trap \d+|Fatal double fault)[^\r\n]*")
 
 _MISSING = (
     (re.compile(r"\bmake: (?:command )?not found", re.I), "make", "it is in DragonFly's base: install the base again"),
@@ -38,12 +37,6 @@ def failed_handler(console: str) -> str:
 def linker_complaints(console: str) -> str:
     """Why the kernel's linker did not take a module: its lines."""
     return "\n".join(match[0] for match in _LINKER.finditer(console))
-
-
-def death(console: str) -> str:
-    """The first line with which a kernel says that it dies; empty when there is none."""
-    match = _DEATH.search(console)
-    return match[0] if match else ""
 
 
 def missing_for_build(output: str) -> tuple[str, str] | None:

@@ -15,10 +15,11 @@ from threading import Lock
 
 from msgport_vm.boot_dialogue import reach_shell
 from msgport_vm.console import Console, Heard
+from msgport_vm.deaths import death
 from msgport_vm.debugger import DEBUGGER, REBOOT, question
 from msgport_vm.direct_boot import STUB, assemble, pack
 from msgport_vm.disc import write_disc
-from msgport_vm.dragonfly import death, failed_handler
+from msgport_vm.dragonfly import failed_handler
 from msgport_vm.guest_build import SCRIPT, GuestBuilder, Tools, require_era
 from msgport_vm.guest_environment import SOURCE as ENVIRONMENT
 from msgport_vm.guest_environment import with_settings

@@ -28,7 +28,8 @@ from msgport_vm.connection import (
     configured,
     connect,
 )
-from msgport_vm.dragonfly import death, era_of, failed_handler, linker_complaints, missing_for_build
+from msgport_vm.deaths import death
+from msgport_vm.dragonfly import era_of, failed_handler, linker_complaints, missing_for_build
 from msgport_vm.hostbuild import HostBuilds
 from msgport_vm.machine import BuildError, Event, EventKind, Facts, MachineError, UnloadRefusedError
 from msgport_vm.msgbuf import MessageBuffer, before_reboot

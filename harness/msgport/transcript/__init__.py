@@ -1,7 +1,6 @@
 """What came out of a machine, read: console text to records, to what each load observed."""
 
-from msgport.transcript.load import Load, RingEntry, Said, Sighting
-from msgport.transcript.panics import Panic
+from msgport.transcript.load import Load, Panic, RingEntry, Said, Sighting
 from msgport.transcript.reader import Segment, Transcript, lives, read
 from msgport.transcript.records import Record
 

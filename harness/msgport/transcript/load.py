@@ -9,7 +9,6 @@ from urllib.parse import unquote
 
 from msgport.manual.api import show_flags
 from msgport.scenario.outcome import Outcome
-from msgport.transcript.panics import Panic
 from msgport.transcript.records import Record
 
 # A generated module breaks the values off only where they would overrun a record, with room left for the widest
@@ -22,6 +21,20 @@ _PLACES = {"begin": 0, "env": 1, "builtin": 2}
 
 ENDS = ("time", "iterations", "enough", "frozen", "deadlock")
 """Why a load may have ended."""
+
+
+@dataclass(frozen=True)
+class Panic:
+    """How a machine died.
+
+    ``name`` is a class from ``manual.panics``, or None when neither the text nor the stack trace tells it, or the text
+    announces a trap: then nothing follows from it about the message ports. ``text`` is what the kernel said; ``cpu``
+    which CPU panicked, None when that line is torn.
+    """
+
+    name: str | None
+    text: str
+    cpu: int | None = None
 
 
 @dataclass(frozen=True)

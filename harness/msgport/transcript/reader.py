@@ -7,9 +7,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 from itertools import pairwise
 
-from msgport.transcript import panics, records
-from msgport.transcript.load import Load, assemble
-from msgport.transcript.panics import Panic
+from msgport.transcript import records
+from msgport.transcript.load import Load, Panic, assemble
 from msgport.transcript.records import Found
 
 _BOOT = re.compile(r"^.*Copyright \(c\) .*The DragonFly Project\.", re.MULTILINE)
@@ -56,6 +55,9 @@ def read(*segments: Segment | str) -> Transcript:
 
 def _life(segment: Segment) -> tuple[dict[int, list[Found]], dict[int, Panic], list[Panic]]:
     """One life's records by nonce, the panic that struck each load, and the panics that struck none."""
+    # How a kernel dies only matters to who reads a transcript.
+    from msgport.transcript import panics
+
     found: dict[int, list[Found]] = defaultdict(list)
     died: dict[int, Panic] = {}
     strays: list[Panic] = []
