@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from msgport.manual.panics import OTHER, classify, classify_function
+from msgport.manual.panics import OTHER, classify, classify_function, may_be_known
 from msgport.transcript.load import Panic
 from msgport_vm.deaths import LINES, Role, first, matches
 
@@ -58,7 +58,7 @@ def _traced(text: str) -> str | None:
 
 
 def _read(text: str) -> tuple[str | None, str]:
-    """Class and text of a panic whose text this begins with."""
+    """Class and text of a panic whose text this begins with; no class when it may be a known one that is torn."""
     said, *lines = text.split("\n")
     joined = said
     more = lines[:CONTINUED]
@@ -71,5 +71,5 @@ def _read(text: str) -> tuple[str | None, str]:
     # The panicking CPU skips the console lock: another's text may stand in the middle of this one.
     followed = bool(lines) and any(matches(lines[0], Role.AFTER, Role.SIGN))
     whole = _ASSERTION.search(said) or (not _CUT.search(said) and (followed or not _BEGINS_LIKE_OURS.match(said)))
-    torn = not whole or len(said.strip()) < LEGIBLE
+    torn = not whole or len(said.strip()) < LEGIBLE or may_be_known(joined)
     return (None if torn else OTHER), said
