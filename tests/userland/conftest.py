@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from msgport_vm.machine import Event, EventKind
-from msgport_vm.userland import UserlandMachine
+from msgport_vm.userland import SANITIZERS, UserlandMachine, find_compiler
 
 HERE = Path(__file__).parent
 CASE = re.compile(r"^CASE\((\w+)\)(?:\s*/\* panics: ([\w-]+) \*/)?", re.MULTILINE)
@@ -123,3 +125,19 @@ def make_bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeBench]:
     yield make
     for bench in benches.values():
         bench.machine.close()
+
+
+@pytest.fixture(scope="session", params=[choice for choice in SANITIZERS if choice])
+def sanitize(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A sanitizer that works here."""
+    folder = tmp_path_factory.mktemp("sanitizer")
+    (folder / "probe.c").write_text("int main(void) { return (0); }\n")
+    command = [*find_compiler().command, f"-fsanitize={request.param}", "-o", "probe", "probe.c"]
+    for step in (command, [str(folder / "probe")]):
+        done = subprocess.run(
+            step, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        )
+        if done.returncode != 0:
+            # Where a machine is meant to have it, its absence must not pass for a pass.
+            pytest.skip(f"-fsanitize={request.param} does not work here: {done.stdout.strip()}")
+    return str(request.param)

@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from msgport_vm.machine import EventKind
-from msgport_vm.userland import SANITIZERS, UserlandMachine, find_compiler
+from msgport_vm.userland import UserlandMachine
 
 from .conftest import MakeBench, cases_of, collect
 
-CHOICES = [choice for choice in SANITIZERS if choice]
 SLOW = {"kprintf_within_kprintf_prints_nothing"}
-
-
-@pytest.fixture(scope="session", params=CHOICES)
-def sanitize(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
-    folder = tmp_path_factory.mktemp("sanitizer")
-    (folder / "probe.c").write_text("int main(void) { return (0); }\n")
-    command = [*find_compiler().command, f"-fsanitize={request.param}", "-o", "probe", "probe.c"]
-    for step in (command, [str(folder / "probe")]):
-        done = subprocess.run(
-            step, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-        )
-        if done.returncode != 0:
-            pytest.skip(f"-fsanitize={request.param} does not work here: {done.stdout.strip()}")
-    return str(request.param)
 
 
 @pytest.mark.parametrize("case", cases_of("ports"))
@@ -38,6 +22,12 @@ def test_ports_are_clean(make_bench: MakeBench, sanitize: str, case: str) -> Non
 @pytest.mark.parametrize("case", [case for case in cases_of("lwkt") if case not in SLOW])
 def test_lwkt_is_clean(make_bench: MakeBench, sanitize: str, case: str) -> None:
     make_bench("lwkt", sanitize=sanitize).passes(case)
+
+
+@pytest.mark.parametrize("case", cases_of("panics"))
+def test_misuse_panics_before_it_does_harm(make_bench: MakeBench, sanitize: str, case: str) -> None:
+    text, last = make_bench("panics", sanitize=sanitize).run(case)
+    assert last.kind is EventKind.PANICKED, f"{last.kind.name}: {last.text}\n{text}"
 
 
 def test_a_report_ends_the_machine_and_is_told(sanitize: str, tmp_path: Path) -> None:

@@ -424,7 +424,7 @@ class UserlandMachine:
         self._vmcore.unlink(missing_ok=True)
         environment = {
             **os.environ,
-            "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1",
+            "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1:atexit_sleep_ms=0",
             "ASAN_OPTIONS": "detect_leaks=0:detect_stack_use_after_return=0",
             "UBSAN_OPTIONS": "print_stacktrace=1",
         }
