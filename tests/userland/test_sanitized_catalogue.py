@@ -15,10 +15,13 @@ from msgport.check.verdict import Kind
 from msgport.execution import Limits, execute
 from msgport.kmod.module import write
 from msgport.manual.api import Era, PortKind
+from msgport.plan import Grain, Mode, Plan
 from msgport.scenario.canonical import canonical
 from msgport.scenario.program import Ref, Variant
 from msgport.scenario.statements import STATEMENTS
+from msgport.schedules import run_schedules
 from msgport.selection import choose
+from msgport_vm.controlled import ControlledMachine
 from msgport_vm.userland import UserlandMachine
 
 RACES = {
@@ -71,6 +74,13 @@ def machine(sanitize: str) -> Iterator[UserlandMachine]:
         yield machine
 
 
+@pytest.fixture(scope="session")
+def controlled(sanitize: str) -> Iterator[ControlledMachine]:
+    with ControlledMachine(sanitize=sanitize) as machine:
+        machine.boot()
+        yield machine
+
+
 @pytest.mark.parametrize("variant", representatives(), ids=lambda variant: variant.name)
 def test_a_generated_module_is_clean(machine: UserlandMachine, variant: Variant, tmp_path: Path) -> None:
     models = consult(variant)
@@ -84,3 +94,15 @@ def test_a_generated_module_is_clean(machine: UserlandMachine, variant: Variant,
 def test_no_statement_and_no_kind_of_port_is_left_out() -> None:
     covered = set().union(*(traits(variant) for variant in representatives()))
     assert covered >= {*STATEMENTS, *PortKind}
+
+
+@pytest.mark.parametrize("sanitize", ["address,undefined"], indirect=True, scope="session")
+@pytest.mark.parametrize("grain", Grain)
+@pytest.mark.parametrize(
+    "name",
+    ["two-senders/P=spin", "double-send", "domsg-to-oneself", "moving-owner", "serializer-two", "kept/R=thread", "say"],
+)
+def test_the_machine_under_control_is_clean(controlled: ControlledMachine, name: str, grain: Grain) -> None:
+    (variant,) = choose([name], None)
+    result = run_schedules(controlled, consult(variant), Plan(Mode.RANDOM, grain, schedules=200))
+    assert result.verdict.kind is Kind.CONFORMS, result.verdict.detail

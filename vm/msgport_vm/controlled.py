@@ -30,6 +30,7 @@ from msgport_vm.userland import (
     default_cache,
     default_sources,
     find_compiler,
+    sanitize_flags,
 )
 
 LOOKED_AT = ("-DUL_CONTROL", "-fsanitize=thread")
@@ -86,12 +87,21 @@ class Explored:
 class ControlledMachine:
     """LWKT in user space under control. A context manager; nothing is built or started before boot().
 
-    ``compiler`` overrides ``CC``, ``sources`` takes an altered copy of the machine's sources, ``cache`` another folder
-    for what is built.
+    ``sanitize`` is as for ``UserlandMachine``, for the machine itself and not ``"thread"``: what is looked at is
+    instrumented already. ``compiler`` overrides ``CC``, ``sources`` takes an altered copy of the machine's sources,
+    ``cache`` another folder for what is built.
     """
 
-    def __init__(self, *, compiler: str | None = None, sources: Path | None = None, cache: Path | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        sanitize: str = "",
+        compiler: str | None = None,
+        sources: Path | None = None,
+        cache: Path | None = None,
+    ) -> None:
         """Keep the choices."""
+        self._sanitize = sanitize_flags(sanitize)
         self._wanted = compiler
         self._sources = sources or default_sources()
         self._cache = cache or default_cache()
@@ -130,16 +140,22 @@ class ControlledMachine:
     def _built(self) -> tuple[Toolchain, Runtime]:
         if self._tools is None:
             toolchain = find_compiler(self._wanted)
-            kernel = (*KERNEL_FLAGS, "-DUL_CONTROL", "-O2", "-g", *WARNINGS)
+            looked_at = (*KERNEL_FLAGS, "-DUL_CONTROL", "-O2", "-g", *WARNINGS, *LOOKED_AT)
+            kernel = (*KERNEL_FLAGS, "-DUL_CONTROL", *self._sanitize, "-O2", "-g", *WARNINGS)
             rules = {
-                "kern/lwkt_msgport.c": (*kernel, *LOOKED_AT),
+                "kern/lwkt_msgport.c": looked_at,
                 "kern/kern_synch.c": kernel,
                 "kern/kern_support.c": kernel,
                 "kern/subr_prf.c": kernel,
                 "control/kern/*": kernel,
-                "control/host/*": (*HOST_FLAGS, "-O2", "-g", *WARNINGS),
+                # It defines what the compiler knows as the sanitizers' own.
+                "control/host/access.c": (*HOST_FLAGS, "-O2", "-g", *WARNINGS),
+                "control/host/*": (*HOST_FLAGS, *self._sanitize, "-O2", "-g", *WARNINGS),
             }
-            self._tools = toolchain, build_program("controlled", self._sources, toolchain, rules, (), self._cache)
+            self._tools = (
+                toolchain,
+                build_program("controlled", self._sources, toolchain, rules, self._sanitize, self._cache),
+            )
         return self._tools
 
     def _start(self) -> None:

@@ -120,7 +120,8 @@ class Runtime:
     key: str
 
 
-def _sanitize_flags(sanitize: str) -> tuple[str, ...]:
+def sanitize_flags(sanitize: str) -> tuple[str, ...]:
+    """What makes the compiler and the linker put in a sanitizer, one of SANITIZERS."""
     return ("-g", f"-fsanitize={sanitize}", "-fno-omit-frame-pointer", *SANITIZERS[sanitize]) if sanitize else ()
 
 
@@ -232,9 +233,9 @@ def build_program(
 
 def build_runtime(sources: Path, toolchain: Toolchain, sanitize: str, cache: Path, era: str = "E") -> Runtime:
     """Build the machine's program from ``sources``: see ``build_program``."""
-    flags = (*_sanitize_flags(sanitize), "-O2", "-g", *WARNINGS)
+    flags = (*sanitize_flags(sanitize), "-O2", "-g", *WARNINGS)
     rules = {"kern/*": (*KERNEL_FLAGS, *era_flags(era), *flags), "host/*": (*HOST_FLAGS, *flags)}
-    return build_program("lwkt", sources, toolchain, rules, _sanitize_flags(sanitize), cache)
+    return build_program("lwkt", sources, toolchain, rules, sanitize_flags(sanitize), cache)
 
 
 class _Process:
@@ -502,7 +503,7 @@ class UserlandMachine:
         if len(candidates) != 1:
             raise BuildError(f"{source} holds {len(candidates)} C files; a module is exactly one, beside its Makefile")
         file, module = candidates[0], candidates[0].with_suffix(".ko")
-        command = [*toolchain.command, *MODULE_FLAGS, *era_flags(self.era), *_sanitize_flags(self.sanitize)]
+        command = [*toolchain.command, *MODULE_FLAGS, *era_flags(self.era), *sanitize_flags(self.sanitize)]
         shape = hashlib.sha256(repr((toolchain.version, command, runtime.headers)).encode() + file.read_bytes())
         key = shape.hexdigest()[:32]
         try:
