@@ -13,8 +13,8 @@ import pytest
 
 os.environ.setdefault("MSGPORT_CACHE", str(Path(__file__).parent.parent / "build" / "test-cache"))
 
-ELSEWHERE = ("../shared/", "takes root")
-"""In the reason of a skip when no installation helps: recordings of real kernels, what only root may do."""
+ELSEWHERE = ("../shared/", "takes root", "MSGPORT_SYSDIRS")
+"""In the reason of a skip when no installation helps: recordings and source of kernels, what only root may do."""
 
 
 @pytest.hookimpl(wrapper=True)
