@@ -57,12 +57,16 @@ def _doctor(options: argparse.Namespace) -> int:
 
 
 def _list(_options: argparse.Namespace) -> int:
-    from msgport_vm.images import known
+    from msgport_vm.images import known, mirrors
 
     for image in known():
-        digests = image.plain or image.packed
-        which = "unpacked" if image.plain else "packed"
-        print(f"{image.version:<8} {image.kind}  {image.packed_file:<34} {which} {', '.join(sorted(digests))}")
+        print(f"{image.version} {image.kind}")
+        for place in mirrors():
+            print(f"  {place}/{image.packed_file}")
+        for form, digests in (("packed", image.packed), ("unpacked", image.plain)):
+            for algorithm, digest in digests.items():
+                print(f"  {form} {algorithm} {digest}")
+        print()
     return OK
 
 
@@ -94,17 +98,28 @@ def _fail(error: Exception, status: int) -> int:
 
 
 class _Progress:
-    """Prints how far something has come, on standard error, twice a second at most."""
+    """Prints how far something has come, on standard error: on a terminal in place, twice a second at most.
+
+    Elsewhere, in a log for instance, it is a line for each step: a tenth, or STEP where the size is unknown.
+    """
+
+    STEP = 100 << 20
 
     def __init__(self) -> None:
         self._last = 0.0
+        self._step: tuple[str, int] = ("", 0)
 
     def __call__(self, what: str, done: int, total: int | None) -> None:
+        share = f" of {total >> 20} MiB, {100 * done // total} %" if total else ""
+        line = f"{what}: {done >> 20} MiB{share}"
+        if not sys.stderr.isatty():
+            step = (what, 10 * done // total if total else done // self.STEP)
+            if step != self._step:
+                print(line, file=sys.stderr, flush=True)
+            self._step = step
+            return
         now = time.monotonic()
-        if not sys.stderr.isatty() or (now - self._last < 0.5 and done != total):
+        if now - self._last < 0.5 and done != total:
             return
         self._last = now
-        share = f" of {total >> 20} MiB, {100 * done // total} %" if total else ""
-        print(
-            f"\r\x1b[K{what}: {done >> 20} MiB{share}", end="\n" if done == total else "", file=sys.stderr, flush=True
-        )
+        print(f"\r\x1b[K{line}", end="\n" if done == total else "", file=sys.stderr, flush=True)

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from msgport.cli import main
+from msgport.machine_commands import _Progress
+from msgport_vm.images import known, mirrors
 from tests.standin.image import write_sysdir
 
 
@@ -20,9 +22,29 @@ def test_doctor_tells_of_every_target(capsys: pytest.CaptureFixture[str]) -> Non
     assert all(finding["fix"] for finding in findings if finding["state"] == "missing")
 
 
-def test_image_list_names_the_releases(capsys: pytest.CaptureFixture[str]) -> None:
+def test_image_list_gives_each_release_with_its_addresses_and_digests(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["image", "list"]) == 0
-    assert any(line.split()[:2] == ["6.4.2", "iso"] for line in capsys.readouterr().out.splitlines())
+    (block,) = [block for block in capsys.readouterr().out.split("\n\n") if block.startswith("6.4.2 iso\n")]
+    image = next(image for image in known() if (image.version, image.kind) == ("6.4.2", "iso"))
+    assert [line for line in block.splitlines() if image.packed_file in line] == [
+        f"  {place}/{image.packed_file}" for place in mirrors()
+    ]
+    assert f"  packed sha256 {image.packed['sha256']}" in block and f"  unpacked md5 {image.plain['md5']}" in block
+
+
+def test_how_far_a_download_has_come_is_told_in_few_lines_where_there_is_no_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    progress, size = _Progress(), 500 << 20
+    for done in range(0, size + 1, 1 << 20):
+        progress("getting x.iso", done, size)
+    for done in range(0, size + 1, 1 << 20):
+        progress("unpacking x.iso", done, None)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[:2] == ["getting x.iso: 0 MiB of 500 MiB, 0 %", "getting x.iso: 50 MiB of 500 MiB, 10 %"]
+    assert lines[10:] == ["getting x.iso: 500 MiB of 500 MiB, 100 %"] + [
+        f"unpacking x.iso: {done} MiB" for done in range(0, 501, 100)
+    ]
 
 
 def test_a_file_that_is_no_image_is_told_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
