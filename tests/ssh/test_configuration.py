@@ -27,6 +27,21 @@ def test_a_name_of_the_users_configuration_is_followed(
         assert machine.boot().extra["address"] == host.url
 
 
+@pytest.mark.parametrize("line", ['UserKnownHostsFile none ~/"my hosts"', ""])
+def test_each_file_of_known_hosts_counts(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    ssh = tmp_path / ".ssh"
+    ssh.mkdir()
+    place = tmp_path / "my hosts" if line else ssh / "known_hosts2"
+    place.write_text(host.known_hosts.read_text())
+    ssh.joinpath("known_hosts").write_text("@cert-authority *.example ssh-rsa AAAA\nno key at all\n# a b c\n")
+    ssh.joinpath("config").write_text(f"Host *\n  {line}\n  IdentityFile {host.key}\n")
+    with SshMachine(host.url, patience=IMPATIENT) as machine:
+        assert machine.boot().extra["address"] == host.url
+
+
 def test_a_port_in_the_address_wins(tmp_path: Path) -> None:
     config = tmp_path / "config"
     config.write_text("Host a\n  HostName b\n  Port 23\n")

@@ -154,6 +154,13 @@ def test_a_changed_host_key_is_refused(host: Host, machine_of: MakeMachine) -> N
         machine_of().boot()
 
 
+def test_a_revoked_host_key_is_refused_even_if_it_is_known(host: Host, machine_of: MakeMachine) -> None:
+    known = host.known_hosts.read_text()
+    host.known_hosts.write_text(f"{known}@revoked * {known.partition(' ')[2]}")
+    with pytest.raises(MachineError, match=r"host key ssh-ed25519 SHA256:\S+ is revoked"):
+        machine_of().boot()
+
+
 def test_a_virtual_machines_first_key_is_pinned(host: Host, machine_of: MakeMachine) -> None:
     pins = host.folder / "pins" / "known_hosts"
     trust = Trust(pins, pin=True, keys=(host.key,))

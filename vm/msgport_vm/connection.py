@@ -16,10 +16,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import paramiko
+from paramiko.hostkeys import HostKeyEntry, InvalidHostKey
 
 from msgport_vm.machine import MachineError
 
@@ -105,19 +106,28 @@ def _without_password(url: str) -> str:
 class Trust:
     """Whom to believe and how to prove oneself.
 
-    ``known_hosts`` is the user's file. With ``pin`` a host that is not in it is added at the first connection: for a
-    virtual machine that was just made here. ``keys`` are private key files, tried before those of the agent; without
-    any, the usual files in ~/.ssh are tried too.
+    ``known_hosts`` is the user's file, which may have ``more`` of its kind beside it. With ``pin`` it is the only one
+    that counts, and a host that is not in it is added at the first connection: for a virtual machine that was just made
+    here. ``keys`` are private key files, tried before those of the agent; without any, the usual files in ~/.ssh are
+    tried too.
     """
 
     known_hosts: Path
     pin: bool = False
     keys: tuple[Path, ...] = ()
+    more: tuple[Path, ...] = ()
 
     @classmethod
     def users(cls) -> Trust:
         """What the user's own ssh trusts."""
-        return cls(Path.home() / ".ssh" / "known_hosts")
+        ssh = Path.home() / ".ssh"
+        return cls(ssh / "known_hosts", more=(ssh / "known_hosts2",))
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files of known hosts that count and are there, the system's first."""
+        files = (self.known_hosts,) if self.pin else (SYSTEM_KNOWN_HOSTS, self.known_hosts, *self.more)
+        return tuple(file for file in files if file.exists())
 
 
 def configured(address: Address, config: Path | None = None) -> tuple[Address, Trust]:
@@ -140,9 +150,10 @@ def configured(address: Address, config: Path | None = None) -> tuple[Address, T
             f"{path} leads to {address.host} by way of another machine, which is not done here. Forward a port first:\n"
             f"  ssh -f -N -L 2222:localhost:{real.port} {address.host}\nand use ssh://{address.user}@localhost:2222"
         )
-    files = [Path(name).expanduser() for name in host.get("userknownhostsfile", "").split()]
-    keys = (Path(name) for name in host.get("identityfile", []))
-    return real, Trust(files[0] if files else trust.known_hosts, keys=tuple(key for key in keys if key.exists()))
+    keys = tuple(key for key in map(Path, host.get("identityfile", [])) if key.exists())
+    files = [Path(name).expanduser() for name in shlex.split(host.get("userknownhostsfile", ""))]
+    known, *more = files or (trust.known_hosts, *trust.more)
+    return real, Trust(known, keys=keys, more=tuple(more))
 
 
 def fingerprint(key: paramiko.PKey) -> str:
@@ -175,6 +186,49 @@ class _Pin(paramiko.MissingHostKeyPolicy):
     def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
         """Called by paramiko; the client writes its file of known hosts at once."""
         client.get_host_keys().add(hostname, key.get_name(), key)
+
+
+def _load(known: paramiko.HostKeys, files: Sequence[Path]) -> frozenset[str]:
+    """Add the hosts of files to those known; give the keys, in base64, that the files revoke, whatever host they name.
+
+    Of several keys of a kind the first counts. As for ssh, a line that is none is passed over; paramiko fails of one
+    with a mark (@revoked, @cert-authority). Raises OSError.
+    """
+    revoked: set[str] = set()
+    seen: set[tuple[str, str]] = set()
+    for line in (line for file in files for line in file.read_text("utf-8", errors="replace").splitlines()):
+        words = line.split()
+        if words[:1] == ["@revoked"]:
+            revoked.update(words[3:4])
+        if len(words) < 3 or words[0][0] in "#@":
+            continue
+        try:
+            entry = HostKeyEntry.from_line(" ".join(words[:3]))
+        except (InvalidHostKey, paramiko.SSHException):
+            continue
+        for name in entry.hostnames if entry else ():
+            if entry and (name, kind := entry.key.get_name()) not in seen:
+                seen.add((name, kind))
+                known.add(name, kind, entry.key)
+    return frozenset(revoked)
+
+
+class _Transport(paramiko.Transport):
+    """A transport that takes no revoked key of a host, even if it is known besides."""
+
+    def __init__(self, revoked: frozenset[str], *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._revoked = revoked
+
+    def get_remote_server_key(self) -> paramiko.PKey:
+        """Called by paramiko's client, before it logs in."""
+        key = super().get_remote_server_key()
+        if key.get_base64() in self._revoked:
+            raise MachineError(
+                f"the host key {fingerprint(key)} is revoked in a file of known hosts (@revoked): who shows it may be "
+                "anybody"
+            )
+        return key
 
 
 @dataclass(frozen=True)
@@ -348,13 +402,10 @@ def connect(address: Address, trust: Trust, timeout: float = CONNECT_TIMEOUT) ->
     """
     client = paramiko.SSHClient()
     try:
-        if SYSTEM_KNOWN_HOSTS.exists():
-            client.load_system_host_keys(str(SYSTEM_KNOWN_HOSTS))
         if trust.pin:
             trust.known_hosts.parent.mkdir(parents=True, exist_ok=True)
             trust.known_hosts.touch()
-        if trust.known_hosts.exists():
-            client.load_host_keys(str(trust.known_hosts))
+        revoked = _load(client.get_host_keys(), trust.files)
     except OSError as error:
         raise MachineError(f"cannot read {error.filename}: {error.strerror}") from error
     client.set_missing_host_key_policy(_Pin() if trust.pin else _Refuse(address, trust.known_hosts))
@@ -370,6 +421,7 @@ def connect(address: Address, trust: Trust, timeout: float = CONNECT_TIMEOUT) ->
             banner_timeout=timeout,
             auth_timeout=CONNECT_TIMEOUT,
             channel_timeout=CONNECT_TIMEOUT,
+            transport_factory=lambda *arguments, **options: _Transport(revoked, *arguments, **options),
         )
         if trust.pin:
             client.save_host_keys(str(trust.known_hosts))
