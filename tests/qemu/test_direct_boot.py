@@ -104,6 +104,15 @@ def test_a_compiler_that_makes_no_x86_code_is_told(tmp_path: Path) -> None:
     assert "unrecognized option" in caught.value.screen
 
 
+def test_a_compiler_that_never_ends_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiler = tmp_path / "cc"
+    compiler.write_text("#!/bin/sh\nexec sleep 60\n")
+    compiler.chmod(0o755)
+    monkeypatch.setattr("msgport_vm.direct_boot.ASSEMBLE_TIMEOUT", 0.1)
+    with pytest.raises(MachineError, match=r"does not assemble the boot stub within 0\.1 s"):
+        assemble(str(compiler), tmp_path)
+
+
 @needs_qemu
 @pytest.mark.parametrize("cpus", [1, 2])
 def test_a_kernel_finds_its_symbols_its_environment_and_the_memory_map(kernel: Path, tmp_path: Path, cpus: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -130,3 +131,12 @@ def test_a_kernel_of_another_era_than_the_headers_is_refused(tmp_path: Path) -> 
     host.require("DragonFly 6.4", 600400)
     with pytest.raises(UnusableFileError, match=r"DragonFly 3\.8 \(version 300800, era D\).*500900, era E"):
         host.require("DragonFly 3.8", 300800)
+
+
+def test_a_compiler_that_never_ends_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    builds = builder(tmp_path)
+    monkeypatch.setattr(hostbuild, "COMPILE_TIMEOUT", 0.1)
+    # The preprocessor waits for what nobody writes.
+    os.mkfifo(tmp_path / "nobody.h")
+    with pytest.raises(BuildError, match=r"mp_test\.c was not compiled: .*cc does not end within 0\.1 s"):
+        builds.build(module(tmp_path / "m", '#include "../nobody.h"\n'), invariants=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
 
+from msgport_vm.bounded import run
 from msgport_vm.kernel_file import KernelFile
 from msgport_vm.machine import MachineError
 
@@ -42,13 +43,20 @@ MAP_ROOM = 20 * 64
 """Bytes for the memory map: 64 entries, of which QEMU's machines have some ten."""
 
 
+ASSEMBLE_TIMEOUT = 60.0
+"""Seconds for the stub, which takes a tenth of one where nothing is wrong."""
+
+
 def assemble(compiler: Sequence[str], folder: Path) -> bytes:
     """Assemble the stub in a folder. Raises MachineError when the compiler does not make x86 code."""
     made = folder / "stub.o"
     command = [*compiler, "-m64", f"-DBASE={BASE:#x}", "-c", "-o", str(made), str(STUB)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    try:
+        done = run(command, ASSEMBLE_TIMEOUT)
+    except subprocess.TimeoutExpired as error:
+        raise MachineError(f"{compiler[0]} does not assemble the boot stub within {ASSEMBLE_TIMEOUT:g} s") from error
     if done.returncode != 0:
-        raise MachineError(f"{compiler[0]} does not assemble the boot stub, which is x86 code", done.stdout)
+        raise MachineError(f"{compiler[0]} does not assemble the boot stub, which is x86 code", done.stdout + done.stderr)
     code = ELFFile(io.BytesIO(made.read_bytes())).get_section_by_name(".text")
     assert code is not None
     return bytes(code.data())

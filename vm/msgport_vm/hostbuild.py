@@ -13,9 +13,10 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from msgport_vm.bounded import run
 from msgport_vm.compiled import CompiledModules, copy_whole
 from msgport_vm.dragonfly import era_of
-from msgport_vm.machine import BuildError, UnusableFileError
+from msgport_vm.machine import BuildError, MachineError, UnusableFileError
 from msgport_vm.scratch import Scratch
 from msgport_vm.userland import Toolchain, default_cache, find_compiler
 
@@ -36,6 +37,9 @@ STDINT = "#include <machine/stdint.h>\n" + "".join(
     for sign in ("int", "uint")
     for name in (*(f"{sign}{width}" for width in (8, 16, 32, 64)), f"{sign}ptr", f"{sign}max")
 )
+COMPILE_TIMEOUT = 300.0
+"""Seconds for one module, which takes one where nothing is wrong."""
+
 _VERSION = re.compile(r"^#[ \t]*define[ \t]+__DragonFly_version[ \t]+(\d+)", re.MULTILINE)
 _OPTION_HEADER = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*[<"]((?:opt|use)_\w+\.h)[>"]', re.MULTILINE)
 
@@ -96,7 +100,10 @@ class HostBuilder:
 
     def _knows(self, flag: str) -> bool:
         command = [*self.toolchain.command, "-Werror", flag, "-fsyntax-only", "-x", "c", "/dev/null"]
-        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+        try:
+            return run(command, COMPILE_TIMEOUT).returncode == 0
+        except subprocess.TimeoutExpired as error:
+            raise MachineError(f"`{' '.join(command)}` does not end within {COMPILE_TIMEOUT:g} s") from error
 
     def require(self, kernel: str, osreldate: int) -> None:
         """Raise UnusableFileError if the tree's message ports are not those of the kernel with this version."""
@@ -186,7 +193,9 @@ def _option_headers(*folders: Path) -> set[str]:
 
 def _run(command: list[str], file: Path) -> str:
     try:
-        done = subprocess.run(command, cwd=file.parent, capture_output=True, text=True, check=False)
+        done = run(command, COMPILE_TIMEOUT, file.parent)
+    except subprocess.TimeoutExpired as error:
+        raise BuildError(f"{file} was not compiled: {command[0]} does not end within {COMPILE_TIMEOUT:g} s") from error
     except OSError as error:
         raise BuildError(f"{file} could not be compiled: {error}") from error
     if done.returncode != 0:
