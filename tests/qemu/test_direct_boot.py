@@ -110,7 +110,7 @@ def test_a_compiler_that_never_ends_is_given_up(tmp_path: Path, monkeypatch: pyt
     compiler.chmod(0o755)
     monkeypatch.setattr("msgport_vm.direct_boot.ASSEMBLE_TIMEOUT", 0.1)
     with pytest.raises(MachineError, match=r"does not assemble the boot stub within 0\.1 s"):
-        assemble(str(compiler), tmp_path)
+        assemble([str(compiler)], tmp_path)
 
 
 @needs_qemu

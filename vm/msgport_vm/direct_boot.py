@@ -56,7 +56,8 @@ def assemble(compiler: Sequence[str], folder: Path) -> bytes:
     except subprocess.TimeoutExpired as error:
         raise MachineError(f"{compiler[0]} does not assemble the boot stub within {ASSEMBLE_TIMEOUT:g} s") from error
     if done.returncode != 0:
-        raise MachineError(f"{compiler[0]} does not assemble the boot stub, which is x86 code", done.stdout + done.stderr)
+        said = done.stdout + done.stderr
+        raise MachineError(f"{compiler[0]} does not assemble the boot stub, which is x86 code", said)
     code = ELFFile(io.BytesIO(made.read_bytes())).get_section_by_name(".text")
     assert code is not None
     return bytes(code.data())
