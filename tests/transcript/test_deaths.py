@@ -70,6 +70,15 @@ def test_two_panics_that_tear_each_other_apart_are_told_by_the_trace() -> None:
     assert (panic.name, panic.cpu) == ("waitmsg-illegal", 0)
 
 
+def test_a_digit_that_fell_into_the_cpu_leaves_it_unknown() -> None:
+    stops = "\r\nCPU1 stopping CPUs: 0x0000000d\r\n"
+    for after, cpu in ((AFTER + stops, 1), (AFTER.replace("cpuid = 1", "cpuid = 01x") + stops, 1), (AFTER, 1)):
+        panic = load_with(f"{GETPORT}\r\n{after}").panic
+        assert panic and panic.cpu == cpu
+    panic = load_with(f"{GETPORT}\r\n{AFTER.replace('cpuid = 1', 'cpuid = 10')}{stops}").panic
+    assert panic and panic.cpu is None
+
+
 def test_two_panics_that_tear_each_other_apart_say_nothing_without_a_trace_that_tells() -> None:
     panic = load_with(TORN + TRACE.replace("lwkt_panic_waitmsg", "lwkt_domsg")).panic
     assert panic

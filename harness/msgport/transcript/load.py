@@ -29,7 +29,7 @@ class Panic:
 
     ``name`` is a class from ``manual.panics``, or None when neither the text nor the stack trace tells it, or the text
     announces a trap: then nothing follows from it about the message ports. ``text`` is what the kernel said; ``cpu``
-    which CPU panicked, None when that line is torn.
+    which CPU panicked, None when the lines that tell it are torn or disagree.
     """
 
     name: str | None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import takewhile
 
 from msgport.manual.panics import OTHER, classify, classify_function, may_be_known
 from msgport.transcript.load import Panic
@@ -11,7 +12,7 @@ from msgport_vm.deaths import LINES, Role, first, matches
 _ANNOUNCED = re.compile("(?<!reboot after )panic: ")
 _SECONDARY = LINES["secondary panic"].pattern
 _FRAME = re.compile(r"^(\w+)\(\) at \1\+", re.M)
-_CPU = re.compile(r"^cpuid = (\d+)$", re.M)
+_CPUS = (LINES["cpu"].pattern, LINES["others stop"].pattern)
 _CUT = re.compile(r"cpuid = \d+")
 _ASSERTION = re.compile(r"assertion.* failed in \S+ at \S+:\d+\s*$")
 _BEGINS_LIKE_OURS = re.compile(r"assertion|lwkt_|port |can't wait|message could")
@@ -41,8 +42,13 @@ def find(text: str, start: int, end: int) -> Panic | None:
         name = name or _traced(part)
     else:
         name, said = _traced(part), "a panic whose text was lost"
-    cpu = _CPU.search(part)
-    return Panic(name, said.strip(), int(cpu[1]) if cpu else None)
+    cpus = {int(match["cpu"]) for line in _CPUS for match in line.finditer(part)}
+    return Panic(name, said.strip(), cpus.pop() if len(cpus) == 1 else None)
+
+
+def _ends(line: str) -> bool:
+    """Tell whether a line is what a kernel prints after a panic's text."""
+    return any(matches(line, Role.AFTER, Role.SIGN))
 
 
 def _torn_into(text: str) -> set[int]:
@@ -61,15 +67,12 @@ def _read(text: str) -> tuple[str | None, str]:
     """Class and text of a panic whose text this begins with; no class when it may be a known one that is torn."""
     said, *lines = text.split("\n")
     joined = said
-    more = lines[:CONTINUED]
-    for place, line in enumerate([*more, ""]):
+    for line in ("", *takewhile(lambda line: not _ends(line), lines[:CONTINUED])):
+        joined += " " + line
         if classify(joined) != OTHER:
             return classify(joined), joined
-        if place == len(more) or any(matches(line, Role.AFTER, Role.SIGN)):
-            break
-        joined += " " + line
     # The panicking CPU skips the console lock: another's text may stand in the middle of this one.
-    followed = bool(lines) and any(matches(lines[0], Role.AFTER, Role.SIGN))
+    followed = bool(lines) and _ends(lines[0])
     whole = _ASSERTION.search(said) or (not _CUT.search(said) and (followed or not _BEGINS_LIKE_OURS.match(said)))
     torn = not whole or len(said.strip()) < LEGIBLE or may_be_known(joined)
     return (None if torn else OTHER), said
