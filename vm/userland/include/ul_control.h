@@ -75,7 +75,13 @@ void		 ul_kern_fifo(int process, int *source, int *target);
 int		 ul_kern_statement(int thread);	/* from 1; or 0 */
 const char	*ul_kern_where(int process);	/* in which call, or NULL */
 int		 ul_kern_sleeps(int thread);
-const volatile void *ul_kern_waits(int thread);	/* for which lock, or NULL */
+
+/*
+ * Whether a process would go on if another did not have its CPU, its IPIs or
+ * the lock that it waits for; what is known of its next segment.
+ */
+int		 ul_kern_kept_out(int process, struct ul_region *,
+		    const volatile void **lock);
 int		 ul_kern_delivering(int process);
 
 #endif

@@ -16,7 +16,7 @@ enum policy {
 void	 schedule_begin(enum policy, unsigned long long seed, int depth);
 const char *schedule_replay(char *directives);	/* NULL, or what is wrong */
 void	 schedule_next(unsigned long long number);
-int	 schedule_more(int cut_short);	/* something is left to try */
+int	 schedule_more(enum ul_ending);	/* something is left to try */
 int	 schedule_length(void);
 int	 schedule_process(int step);
 int	 schedule_statement(int step, const char **where);

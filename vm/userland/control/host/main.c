@@ -274,8 +274,7 @@ go(unsigned long most)
 			++executions;
 			count();
 		}
-		more = schedule_more(ending != UL_DONE &&
-		    ending != UL_DEADLOCK && ending != UL_ABANDONED);
+		more = schedule_more(ending);
 	}
 	for (o = outcomes; o != NULL; o = o->next)
 		printf("count %lu %lu\n", k++, o->count);

@@ -33,14 +33,15 @@ typedef uint64_t set_t;			/* of processes */
 struct mark {
 	uint64_t	reads[WORDS];
 	uint64_t	writes[WORDS];
-	uint64_t	acquired[WORDS];
 	struct ul_region region;
 	int		process;
+	int		fatal;		/* nobody goes on after it */
 };
 
 struct event {
 	set_t		enabled;	/* before it */
 	struct mark	mark;
+	uint64_t	acquired[WORDS];	/* locks */
 	uint64_t	released[WORDS];
 	set_t		woke;
 	int		sent[MAXSENT];
@@ -151,7 +152,8 @@ ul_host_touch_fifo(int process)
 void
 ul_host_acquire(const volatile void *lock)
 {
-	mark(events[nevents - 1].mark.acquired, (uintptr_t)lock);
+	mark(events[nevents - 1].acquired, (uintptr_t)lock);
+	ul_host_touch(lock, sizeof(int), 1);
 }
 
 void
@@ -235,7 +237,6 @@ static int
 dependent(const struct mark *a, const struct mark *b)
 {
 	return (a->process == b->process || exclude(a, b) ||
-	    overlap(a->acquired, b->acquired) ||
 	    overlap(a->writes, b->writes) || overlap(a->writes, b->reads) ||
 	    overlap(a->reads, b->writes));
 }
@@ -312,6 +313,9 @@ reverse(int first, int second)
 	for (n = first + 1; n <= second; ++n) {
 		if (n != second && before(first, events[n].clock))
 			continue;
+		/* What was never seen may depend on all that came. */
+		if (n == nevents && can != 0)
+			break;
 		process = events[n].mark.process;
 		for (h = first + 1; h < n; ++h)
 			if (!before(first, events[h].clock) &&
@@ -362,38 +366,40 @@ look_at(int at)
 	/* Who had the CPU or a lock first is open; not that it let it go. */
 	memcpy(released, clock, sizeof(released));
 	for (f = at - 1; f >= 0; --f) {
-		if (overlap(events[f].released, e->mark.acquired))
+		if (overlap(events[f].released, e->acquired))
 			join(released, events[f].clock);
-		if (before(f, clock) || amid(&events[f].mark, &e->mark) ||
-		    !dependent(&events[f].mark, &e->mark))
-			continue;
-		reverse(f, at);
-		join(clock, events[f].clock);
 		if (exclude(&events[f].mark, &e->mark)) {
 			n = e->mark.region.ipi && !events[f].mark.region.ipi ?
 			    end_of_mask(f, at) : end_of_turn(f, at);
 			join(released, events[n].clock);
 		}
+		if (before(f, clock) || amid(&events[f].mark, &e->mark) ||
+		    !dependent(&events[f].mark, &e->mark))
+			continue;
+		reverse(f, at);
+		join(clock, events[f].clock);
 	}
 	join(clock, released);
 }
 
-/* Who waits for a lock in the end might have had it first. */
+/* Who is kept out in the end might have been there first. */
 static void
-look_at_waiting(void)
+look_at_kept_out(void)
 {
 	struct event *e = &events[nevents];
 	const volatile void *lock;
-	int thread;
+	struct ul_region region;
+	int process;
 
-	for (thread = 0; thread < ul_kern_threads(); ++thread) {
-		lock = ul_kern_waits(thread);
-		if (lock == NULL)
+	for (process = 0; process < ul_kern_processes(); ++process) {
+		if (!ul_kern_kept_out(process, &region, &lock))
 			continue;
 		memset(e, 0, sizeof(*e));
-		e->mark.process = thread;
-		e->mark.region.cpu = e->mark.region.also = -2;
-		mark(e->mark.acquired, (uintptr_t)lock);
+		e->mark.process = process;
+		e->mark.region = region;
+		e->delivers = region.ipi && region.first;
+		if (lock != NULL)
+			mark(e->mark.writes, (uintptr_t)lock / 4);
 		look_at(nevents);
 	}
 }
@@ -405,6 +411,22 @@ static int
 lowest(set_t set)
 {
 	return (__builtin_ctzll(set));
+}
+
+/*
+ * A process that sleeps where an execution was abandoned, for it would end it:
+ * an earlier execution ended so, and what else was to come then is only here.
+ */
+static int
+would_end(void)
+{
+	const struct node *node = &nodes[nevents];
+	set_t set = node->asleep & events[nevents].enabled;
+
+	for (; set != 0; set &= set - 1)
+		if (node->mark[lowest(set)].fatal)
+			return (1);
+	return (0);
 }
 
 /* Who needs no turn here: it would bring what an earlier execution brought. */
@@ -534,14 +556,14 @@ ul_host_choose(unsigned long long enabled, int current)
 		process = choose_as_told(enabled, current);
 		break;
 	}
+	e = &events[nevents];
+	memset(e, 0, sizeof(*e));
+	e->enabled = enabled;
 	if (process == UL_ABANDON)
 		return (process);
-	e = &events[nevents];
 	if (nevents < nforced && !IN(enabled, process))
 		fail("the same schedule went another way: this machine is not "
 		    "deterministic");
-	memset(e, 0, sizeof(*e));
-	e->enabled = enabled;
 	e->mark.process = process;
 	if (process < ul_kern_threads()) {
 		e->statement = ul_kern_statement(process);
@@ -606,8 +628,10 @@ schedule_next(unsigned long long number)
 
 /* The execution is over; is there another to make? */
 int
-schedule_more(int cut_short)
+schedule_more(enum ul_ending ending)
 {
+	int fatal = ending == UL_PANIC || ending == UL_TRAP ||
+	    ending == UL_ENDLESS;
 	struct node *node;
 	set_t left;
 	int n;
@@ -618,20 +642,16 @@ schedule_more(int cut_short)
 		return (0);
 	if (policy == POLICY_RANDOM || policy == POLICY_PCT)
 		return (1);
+	if (fatal) {
+		/* It keeps all others from all that they would have done. */
+		events[nevents - 1].mark.fatal = 1;
+		nodes[nevents - 1].todo |= events[nevents - 1].enabled;
+	}
 	for (n = 0; n < nevents && policy == POLICY_EXHAUSTIVE; ++n)
 		look_at(n);
-	if (policy == POLICY_EXHAUSTIVE)
-		look_at_waiting();
-	/* What the others would have done after a panic, they can do before. */
-	if (cut_short)
-		for (n = nevents - 1; n >= 0; --n) {
-			if (events[n].mark.process !=
-			    events[nevents - 1].mark.process)
-				continue;
-			nodes[n].todo |= events[n].enabled;
-			if (events[n].mark.region.first)
-				break;
-		}
+	if (policy == POLICY_EXHAUSTIVE &&
+	    (ending != UL_ABANDONED || would_end()))
+		look_at_kept_out();
 	for (n = nevents - 1; n >= 0; --n) {
 		node = &nodes[n];
 		node->mark[forced[n]] = events[n].mark;

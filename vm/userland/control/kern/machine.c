@@ -185,6 +185,30 @@ enabled(void)
 	return (set);
 }
 
+/* What is known of a process's next segment before it begins. */
+static struct ul_region
+next_region(int process)
+{
+	struct ul_region next = { .also = -1 };
+	struct fifo *fifo;
+	thread_t td;
+
+	if (process < scenario->threads) {
+		td = &columns[process].td;
+		next.cpu = (int)(cpu_of(td) - cpus);
+		next.first = cpu_of(td)->holder != td;
+		next.masked = !next.first && td->td_critcount > 0;
+	} else {
+		fifo = fifo_of(process);
+		next.cpu = fifo->target;
+		next.ipi = 1;
+		next.first = cpus[fifo->target].delivering != process;
+		if (next.first && arrives(fifo))
+			next.also = fifo->source;
+	}
+	return (next);
+}
+
 /* Begin a segment of a process; the caller's own fiber may be the one. */
 static void
 dispatch(int process)
@@ -193,29 +217,18 @@ dispatch(int process)
 	thread_t td;
 
 	running = process;
-	region.also = -1;
-	if (process < scenario->threads) {
+	region = next_region(process);
+	cpu = &cpus[region.cpu];
+	if (region.ipi) {
+		td = &ul_cpus[region.cpu].gd_idlethread;
+		if (region.first)
+			ul_host_delivers();
+		cpu->delivering = process;
+	} else {
 		td = &columns[process].td;
-		cpu = cpu_of(td);
-		region.ipi = 0;
-		region.first = cpu->holder != td;
-		region.masked = !region.first && td->td_critcount > 0;
 		cpu->holder = td;
 		td->td_gd->gd_curthread = td;
-	} else {
-		cpu = &cpus[fifo_of(process)->target];
-		td = &ul_cpus[cpu - cpus].gd_idlethread;
-		region.ipi = 1;
-		region.first = cpu->delivering < 0;
-		region.masked = 0;
-		if (region.first) {
-			ul_host_delivers();
-			if (arrives(fifo_of(process)))
-				region.also = fifo_of(process)->source;
-		}
-		cpu->delivering = process;
 	}
-	region.cpu = (int)(cpu - cpus);
 	ul_curthread = td;
 	ul_host_fiber_switch(context_of(process)->fiber);
 }
@@ -227,6 +240,11 @@ ul_kern_end(enum ul_ending ending)
 
 	controlled = 0;
 	ul_curthread = &outside;
+	/* What ended it keeps nobody out who would go on after it. */
+	if (ending == UL_PANIC || ending == UL_TRAP || ending == UL_ENDLESS) {
+		region.holds = region.masks = 0;
+		ul_host_segment_over(&region);
+	}
 	if (ending == UL_DONE || ending == UL_DEADLOCK) {
 		for (n = 0; n < scenario->threads; ++n)
 			scenario->value[n] = ul_kern_statement(n);
@@ -246,7 +264,6 @@ pass_on(void)
 
 	if (region.ipi) {
 		region.holds = cpu->delivering >= 0;
-		region.masks = 0;
 	} else {
 		region.holds = cpu->holder == &columns[running].td;
 		region.masks = !region.masked && region.holds &&
@@ -843,10 +860,26 @@ ul_kern_sleeps(int thread)
 	    (columns[thread].td.td_flags & TDF_RUNQ) == 0);
 }
 
-const volatile void *
-ul_kern_waits(int thread)
+int
+ul_kern_kept_out(int process, struct ul_region *next,
+    const volatile void **lock)
 {
-	return (columns[thread].context.lock);
+	struct column *column;
+	struct fifo *fifo;
+
+	*next = next_region(process);
+	*lock = NULL;
+	/* What a CPU's context waits for is the present delivery's affair. */
+	if (!next->ipi || !next->first)
+		*lock = context_of(process)->lock;
+	if (next->ipi) {
+		fifo = fifo_of(process);
+		return ((fifo->in != fifo->out || !next->first) &&
+		    !fifo_can(process));
+	}
+	column = &columns[process];
+	return (!column->finished && (column->td.td_flags & TDF_RUNQ) != 0 &&
+	    !thread_can(column));
 }
 
 int
