@@ -44,8 +44,16 @@ int	ksnprintf(char *, size_t, const char *, ...) __printflike(3, 4);
 int	kvsnprintf(char *, size_t, const char *, __va_list) __printflike(3, 0);
 void	print_backtrace(int);
 
+#ifdef UL_CONTROL
+/* Not every compiler's instrumentation sees what becomes of a builtin. */
+void	*__tsan_memmove(void *, const void *, size_t);
+void	*__tsan_memset(void *, int, size_t);
+#define bcopy(from, to, len)	((void)__tsan_memmove((to), (from), (len)))
+#define bzero(buf, len)		((void)__tsan_memset((buf), 0, (len)))
+#else
 #define bcopy(from, to, len)	((void)__builtin_memmove((to), (from), (len)))
 #define bzero(buf, len)		((void)__builtin_memset((buf), 0, (len)))
+#endif
 #define bcmp(a, b, len)		__builtin_memcmp((a), (b), (len))
 
 char	*kgetenv(const char *);
