@@ -44,6 +44,7 @@ int		 ul_host_choose(unsigned long long enabled, int current);
 void		 ul_host_touch(const volatile void *, int size, int write);
 void		 ul_host_acquire(const volatile void *);	/* a lock */
 void		 ul_host_release(const volatile void *);
+void		 ul_host_wait(const volatile void *);
 void		 ul_host_touch_fifo(int process);	/* its end */
 int		 ul_host_pauses(int alone);	/* where a process could */
 void		 ul_host_woke(int process);

@@ -43,6 +43,7 @@ struct event {
 	struct mark	mark;
 	uint64_t	acquired[WORDS];	/* locks */
 	uint64_t	released[WORDS];
+	uint64_t	awaited[WORDS];
 	set_t		woke;
 	int		sent[MAXSENT];
 	int		nsent;
@@ -160,6 +161,12 @@ void
 ul_host_release(const volatile void *lock)
 {
 	mark(events[nevents - 1].released, (uintptr_t)lock);
+}
+
+void
+ul_host_wait(const volatile void *lock)
+{
+	mark(events[nevents - 1].awaited, (uintptr_t)lock);
 }
 
 /* Whoever wants to stop inside a function gets to every one. */
@@ -373,8 +380,11 @@ look_at(int at)
 			    end_of_mask(f, at) : end_of_turn(f, at);
 			join(released, events[n].clock);
 		}
-		if (before(f, clock) || amid(&events[f].mark, &e->mark) ||
-		    !dependent(&events[f].mark, &e->mark))
+		if (before(f, clock) || amid(&events[f].mark, &e->mark))
+			continue;
+		/* That one waits for a lock changes nothing for the others. */
+		if (!dependent(&events[f].mark, &e->mark) &&
+		    !overlap(events[f].acquired, e->awaited))
 			continue;
 		reverse(f, at);
 		join(clock, events[f].clock);
@@ -399,7 +409,7 @@ look_at_kept_out(void)
 		e->mark.region = region;
 		e->delivers = region.ipi && region.first;
 		if (lock != NULL)
-			mark(e->mark.writes, (uintptr_t)lock / 4);
+			mark(e->awaited, (uintptr_t)lock);
 		look_at(nevents);
 	}
 }

@@ -570,6 +570,7 @@ wait_for(const volatile int *word, const char *where)
 	struct context *context = context_of(running);
 
 	while (*word != 0) {
+		ul_host_wait(word);
 		context->lock = word;
 		context->where = where;
 		pass_on();
