@@ -133,7 +133,9 @@ def _parser() -> argparse.ArgumentParser:
     generate = commands.add_parser("generate", help="write a scenario's kernel modules: a .c and a Makefile each")
     _add_scenarios(generate, "+")
     generate.add_argument("--out", type=Path, required=True, metavar="DIR", help="gets a folder for each variant")
-    generate.add_argument("--era", choices=list(Era), default=Era.E, help="the release's API (default: E)")
+    generate.add_argument(
+        "--era", choices=[str(era) for era in Era], default="E", help="the release's API (default: E)"
+    )
     generate.add_argument("--seed", type=_seed, default=1, metavar="N", help="seed of the random delays")
     generate.set_defaults(command=_generate)
 

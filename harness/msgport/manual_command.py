@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from msgport.files import write_whole
 from msgport.manual.api import Era
-from msgport.targets import add_options, chosen, ran_on
+from msgport.targets import Target, add_options, chosen, ran_on
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
@@ -49,6 +49,7 @@ def _manual(options: argparse.Namespace) -> int:
     from msgport.report.manual import ExampleResult, PageReport, as_json, as_text, exit_status
     from msgport_vm.machine import MachineError
 
+    target = chosen(options)
     try:
         source = source_of(options.page.read_bytes(), str(options.page))
         page = parse(source.lines, source.file)
@@ -59,17 +60,17 @@ def _manual(options: argparse.Namespace) -> int:
     except PageError as error:
         return _fail(str(error), BAD_PAGE)
     # What the page is held against: the machine's era, or without one the era asked for.
-    era = chosen(options).era or Era.E
+    era = target.era or Era.E
     failure = machine = ""
     out: Path | None = options.out
     try:
         if options.run:
             with nullcontext(out) if out else _aside() as place:
-                results, facts, failure = _run(options, source.label, examples, place)
+                results, facts, failure = _run(target, options, source.label, examples, place)
             era = Era(facts.era) if facts else era
             machine = ran_on(facts) if facts else ""
         else:
-            made = _made(examples, source.label, options.cpus, out)
+            made = _made(examples, source.label, target.cpus, out)
             results = [ExampleResult(each.example, each.known) for each in made]
     except OutError as error:
         return _fail(str(error), BAD_PAGE)
@@ -129,7 +130,7 @@ def _made(examples: Sequence[Example], label: str, cpus: int, out: Path | None) 
 
 
 def _run(
-    options: argparse.Namespace, label: str, examples: Sequence[Example], out: Path
+    target: Target, options: argparse.Namespace, label: str, examples: Sequence[Example], out: Path
 ) -> tuple[list[ExampleResult], Facts | None, str]:
     """Run the examples; gives what became of them, the machine's facts, and why it stopped early if it did."""
     from msgport.page_run import run_examples
@@ -139,7 +140,6 @@ def _run(
     results: list[ExampleResult] = []
     facts: Facts | None = None
     failure = ""
-    target = chosen(options)
     with target.machine(_note) as machine:
         try:
             facts = machine.boot()

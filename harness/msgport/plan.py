@@ -62,13 +62,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("schedules, for --target userland")
     group.add_argument(
         "--schedule",
-        choices=[FREE, Mode.EXHAUSTIVE, Mode.RANDOM, Mode.PCT],
+        choices=[FREE, *(str(mode) for mode in Mode if mode is not Mode.REPLAY)],
         default=FREE,
         help="who goes on at each step: the host decides (free, the default), every order that can matter, by chance, "
         "by chance in a few priorities; --iterations is how many schedules a variant, at most (default: 20000 or 1000)",
     )
     group.add_argument(
-        "--grain", choices=list(Grain), default=Grain.CALL, help="a step is a call, or an access to what is shared"
+        "--grain",
+        choices=[str(grain) for grain in Grain],
+        default=Grain.CALL,
+        help="a step is a call, or an access to what is shared",
     )
     group.add_argument("--depth", type=positive, default=3, metavar="N", help="of pct (default: 3)")
     group.add_argument("--replay", metavar="SCHEDULE", help="the one schedule that a report shows, of one variant")
@@ -87,8 +90,8 @@ def planned(options: argparse.Namespace) -> Plan | None:
         raise TargetError(f"{asked} is for --target userland: nobody chooses the steps of {options.target}")
     if options.time is not None:
         raise TargetError(f"{asked} counts schedules, not seconds: give --iterations in place of --time")
-    if options.env or options.era not in ("auto", "E") or getattr(options, "machines", 1) > 1:
-        raise TargetError(f"--env, --era and --machines are for machines that run freely, without {asked}")
+    if options.cpus or options.environment or options.era not in ("auto", "E") or getattr(options, "machines", 1) > 1:
+        raise TargetError(f"--cpus, --env, --era and --machines are for machines that run freely, without {asked}")
     if options.depth > MOST_DEPTH:
         raise TargetError(f"--depth is 1 to {MOST_DEPTH}, not {options.depth}")
     mode = Mode.REPLAY if options.replay is not None else Mode(options.schedule)

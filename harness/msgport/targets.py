@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from msgport.manual.api import Era
 
@@ -19,7 +19,28 @@ SSH = "ssh://"
 CLONED = ("userland", "qemu")
 """Those of which there can be several."""
 
-TARGETS = ("userland", "qemu", "vagrant", SSH + "user@host")
+TARGETS = (USERLAND, QEMU, VAGRANT, REMOTE) = ("userland", "qemu", "vagrant", SSH + "user@host")
+
+USED_BY = {
+    "--cpus": ("cpus", (USERLAND, QEMU, VAGRANT)),
+    "--userland": ("userland", (USERLAND,)),
+    "--env": ("environment", (USERLAND, QEMU)),
+    "--image": ("image", (QEMU,)),
+    "--kernel": ("kernel", (QEMU,)),
+    "--sysdir": ("sysdir", (QEMU, VAGRANT, REMOTE)),
+    "--memory": ("memory", (QEMU, VAGRANT)),
+    "--accel": ("accelerator", (QEMU,)),
+    "--bus": ("bus", (QEMU,)),
+    "--machine-type": ("machine_type", (QEMU,)),
+    "--allow-panic": ("allow_panic", (REMOTE,)),
+}
+"""Options, with the field of Target that each is for and the targets that use it.
+
+None has a default of its own, so that it is known which were given.
+"""
+
+MESSAGE_PORTS = Path("kern", "lwkt_msgport.c")
+"""What every copy of the userland machine's sources has."""
 
 AUTO = "auto"
 
@@ -43,7 +64,7 @@ class Target:
     """
 
     name: str
-    cpus: int
+    cpus: int = 4
     userland: Path | None = None
     image: Path | None = None
     kernel: Path | None = None
@@ -69,22 +90,19 @@ class Target:
         given, or there is only one such machine; ImportError when a Python package that only this target needs is not
         installed.
         """
-        if self.environment and self.name not in ("userland", "qemu"):
-            raise TargetError(f"--env is for userland and qemu; the kernel of {self.name} has its own environment")
         if self.machines > 1 and self.name not in CLONED:
             raise TargetError(f"there is one machine {self.name}; only {' and '.join(CLONED)} can have --machines")
+        kind = _kind(self.name)
         try:
-            if self.name == "userland":
+            if kind == USERLAND:
                 return self._userland()
-            if self.name == "qemu":
+            if kind == QEMU:
                 return self._qemu(note)
-            if self.name == "vagrant":
+            if kind == VAGRANT:
                 return self._vagrant(note)
-            if self.name.startswith(SSH):
-                return self._ssh()
+            return self._ssh()
         except ValueError as error:
             raise TargetError(str(error)) from error
-        raise TargetError(f"no target {self.name}; there are {', '.join(TARGETS)}")
 
     def check(self, facts: Facts) -> None:
         """Raise TargetError when the machine that is up is of another era than the user says."""
@@ -124,9 +142,10 @@ class Target:
     def _ssh(self) -> AbstractContextManager[Machine]:
         from msgport_vm.ssh import SshMachine
 
-        return SshMachine(self.name, allow_panic=self.allow_panic, builder=self._builder())
+        return SshMachine(self.name, allow_panic=self.allow_panic, builder=self.builder())
 
-    def _builder(self) -> HostBuilds | None:
+    def builder(self) -> HostBuilds | None:
+        """What builds modules on this host; None when the machine builds its own."""
         from msgport_vm.hostbuild import HostBuilds
 
         return HostBuilds(self.sysdir) if self.sysdir else None
@@ -134,7 +153,7 @@ class Target:
     def _vagrant(self, note: Callable[[str], None]) -> AbstractContextManager[Machine]:
         from msgport_vm.vagrant import VagrantMachine
 
-        return VagrantMachine(cpus=self.cpus, memory=self.memory, builder=self._builder(), log=note)
+        return VagrantMachine(cpus=self.cpus, memory=self.memory, builder=self.builder(), log=note)
 
 
 def positive(text: str) -> int:
@@ -156,20 +175,23 @@ def add_options(parser: argparse.ArgumentParser, default: str = "userland") -> N
     parser.add_argument(
         "--target", default=default, metavar="TARGET", help=f"{', '.join(TARGETS)} (default: {default})"
     )
-    parser.add_argument("--cpus", type=positive, default=4, metavar="N", help="virtual CPUs (default: 4)")
+    parser.add_argument("--cpus", type=positive, metavar="N", help="virtual CPUs (default: 4)")
     parser.add_argument(
         "--userland", type=Path, metavar="DIR", help="a changed copy of vm/userland: try your own lwkt_msgport.c"
     )
     parser.add_argument(
         "--env",
+        dest="environment",
         type=_variable,
         action="append",
-        default=[],
         metavar="NAME=VALUE",
         help="for the kernel's environment at boot: lwkt.use_spin_port=1 (userland and qemu)",
     )
     parser.add_argument(
-        "--era", choices=[AUTO, *Era], default=AUTO, help="the kernel's API; userland plays any (default: what it is)"
+        "--era",
+        choices=[AUTO, *map(str, Era)],
+        default=AUTO,
+        help="the kernel's API; userland plays any (default: what it is)",
     )
     qemu = parser.add_argument_group("for --target qemu")
     qemu.add_argument("--image", type=Path, metavar="FILE", help="a DragonFly ISO, .img or qcow2; never written to")
@@ -180,31 +202,47 @@ def add_options(parser: argparse.ArgumentParser, default: str = "userland") -> N
         metavar="DIR",
         help="sys of the kernel's source: modules are built here, not on the machine, for ssh and vagrant too",
     )
-    qemu.add_argument("--memory", type=positive, default=1024, metavar="MB", help="also for vagrant (default: 1024)")
-    qemu.add_argument("--accel", default="auto", metavar="NAME", help="kvm, tcg, ... (default: what works here)")
-    qemu.add_argument("--bus", choices=["ahci", "virtio"], default="ahci", help="how its disks are attached")
-    qemu.add_argument("--machine-type", default="q35", metavar="NAME", help="QEMU's -machine (default: q35)")
+    qemu.add_argument("--memory", type=positive, metavar="MB", help="also for vagrant (default: 1024)")
+    qemu.add_argument("--accel", dest="accelerator", metavar="NAME", help="kvm, tcg, ... (default: what works here)")
+    qemu.add_argument("--bus", choices=["ahci", "virtio"], help="how its disks are attached (default: ahci)")
+    qemu.add_argument("--machine-type", metavar="NAME", help="QEMU's -machine (default: q35)")
     parser.add_argument("--allow-panic", action="store_true", help="over ssh: the machine may be crashed and rebooted")
 
 
 def chosen(options: argparse.Namespace) -> Target:
-    """The machine that a command line asks for, by the options of ``add_options``."""
+    """The machine that a command line asks for, by the options of ``add_options``.
+
+    Raises TargetError when there is no such target, it does not use an option that was given, or ``--userland`` names
+    a folder that is not the userland machine's.
+    """
+    kind = _kind(options.target)
+    given: dict[str, Any] = {}
+    for option, (field_, users) in USED_BY.items():
+        if not (value := getattr(options, field_)):
+            continue
+        if kind not in users:
+            raise TargetError(
+                f"{option} is for {' and '.join(users)}; --target {options.target} does not use it: "
+                "leave it out, or name another target"
+            )
+        given[field_] = dict(value) if field_ == "environment" else value
+    if options.userland and not (options.userland / MESSAGE_PORTS).is_file():
+        raise TargetError(f"--userland {options.userland}: no copy of vm/userland, for it has no {MESSAGE_PORTS}")
     return Target(
         options.target,
-        options.cpus,
-        userland=options.userland,
-        image=options.image,
-        kernel=options.kernel,
-        sysdir=options.sysdir,
-        memory=options.memory,
-        accelerator=options.accel,
-        bus=options.bus,
-        machine_type=options.machine_type,
-        environment=dict(options.env),
-        allow_panic=options.allow_panic,
         machines=getattr(options, "machines", 1),
         era=None if options.era == AUTO else Era(options.era),
+        **given,
     )
+
+
+def _kind(name: str) -> str:
+    """Which of TARGETS a name means. Raises TargetError."""
+    if name.startswith(SSH):
+        return REMOTE
+    if name not in TARGETS:
+        raise TargetError(f"no target {name}; there are {', '.join(TARGETS)}")
+    return name
 
 
 def ran_on(facts: Facts, machines: int = 1) -> str:

@@ -104,10 +104,12 @@ class _Qemu:
     def boot(self, options: argparse.Namespace) -> int:
         from msgport_vm.qemu import QemuMachine
 
-        keeper = self._keeper()
-        with keeper.booting(), chosen(options).machine(_say) as machine:
+        keeper, target = self._keeper(), chosen(options)
+        with keeper.booting(), target.machine(_say) as machine:
             assert isinstance(machine, QemuMachine)
-            up = machine.leave_up(keeper, machine.boot())
+            facts = machine.boot()
+            target.check(facts)
+            up = machine.leave_up(keeper, facts)
         print(f"{up.about['kernel']} is up, with {up.about['cpus']} CPUs and {up.about['memory']}.")
         print("  msgport vm console   puts this terminal on its console; Ctrl-] leaves it")
         print("  msgport vm stop      ends it; its disks forget what was written to them")
@@ -166,8 +168,12 @@ class _Vagrant:
     def boot(self, options: argparse.Namespace) -> int:
         from msgport_vm.vagrant import VagrantMachine
 
-        with VagrantMachine(cpus=options.cpus, memory=options.memory, keep=True, log=_say) as machine:
+        target = chosen(options)
+        with VagrantMachine(
+            cpus=target.cpus, memory=target.memory, keep=True, builder=target.builder(), log=_say
+        ) as machine:
             facts = machine.boot()
+            target.check(facts)
         print(f"{facts.kernel} is up, with {facts.cpus} CPUs.")
         print("  msgport vm ssh --target vagrant    logs in to it")
         print("  msgport vm stop --target vagrant   halts it")

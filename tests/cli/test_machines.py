@@ -72,6 +72,52 @@ def test_a_target_that_lacks_something_is_a_usage_error(
     assert not (tmp_path / "r").exists()
 
 
+@pytest.mark.parametrize(
+    ("target", "option", "users"),
+    [
+        ("userland", ["--image", "x.iso"], "qemu"),
+        ("userland", ["--kernel", "kernel"], "qemu"),
+        ("userland", ["--bus", "ahci"], "qemu"),
+        ("userland", ["--machine-type", "q35"], "qemu"),
+        ("userland", ["--accel", "auto"], "qemu"),
+        ("userland", ["--memory", "1024"], "qemu and vagrant"),
+        ("userland", ["--sysdir", "."], "qemu and vagrant and ssh://user@host"),
+        ("userland", ["--allow-panic"], "ssh://user@host"),
+        ("qemu", ["--userland", "vm/userland"], "userland"),
+        ("qemu", ["--allow-panic"], "ssh://user@host"),
+        ("vagrant", ["--kernel", "kernel"], "qemu"),
+        ("ssh://root@localhost", ["--cpus", "4"], "userland and qemu and vagrant"),
+    ],
+)
+@pytest.mark.parametrize("command", [["run", "say"], ["manual", "gone", "--run"]], ids=" ".join)
+def test_an_option_that_the_target_does_not_use_is_refused(
+    command: list[str], target: str, option: list[str], users: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*command, "--target", target, *option]) == 2
+    assert f"{option[0]} is for {users}; --target {target} does not use it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("target", "option"), [("qemu", "--userland"), ("vagrant", "--kernel")])
+def test_an_option_that_a_machine_to_look_into_does_not_use_is_refused(
+    target: str, option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["vm", "boot", "--target", target, option, "."]) == 2
+    assert f"--target {target} does not use it" in capsys.readouterr().err
+
+
+def test_a_chosen_schedule_refuses_a_number_of_cpus(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "say", "--schedule", "exhaustive", "--cpus", "2"]) == 2
+    assert "--cpus, --env, --era and --machines are for machines that run freely" in capsys.readouterr().err
+
+
+def test_a_userland_that_is_none_is_a_usage_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for folder in (tmp_path / "gone", tmp_path):
+        for schedule in ([], ["--schedule", "random"]):
+            assert main(["run", "say", "--userland", str(folder), *schedule]) == 2
+            err = capsys.readouterr().err
+            assert f"--userland {folder}: no copy of vm/userland, for it has no kern/lwkt_msgport.c" in err
+
+
 @pytest.mark.skipif(shutil.which("qemu-system-x86_64") is None, reason="qemu-system-x86_64 is not installed")
 @pytest.mark.parametrize(
     ("arguments", "said"),

@@ -48,15 +48,18 @@ def shown(machine: ControlledMachine, program: Variant, grain: Grain) -> set[Out
     return seen
 
 
+def telling(seed: int) -> bool:
+    """Does the model know every outcome of this random program, none left open by reading what is not owned?"""
+    kernel = explore(random_variant(seed), KERNEL)
+    return ANYTHING not in kernel.outcomes and not kernel.unowned and kernel.complete
+
+
 @pytest.mark.parametrize("grain", Grain)
-@pytest.mark.parametrize("seed", range(16))
+@pytest.mark.parametrize("seed", filter(telling, range(16)))
 def test_what_is_shown_is_all_that_the_model_allows(controlled: ControlledMachine, seed: int, grain: Grain) -> None:
     program = random_variant(seed)
-    kernel = explore(program, KERNEL)
-    if ANYTHING in kernel.outcomes or kernel.unowned or not kernel.complete:
-        pytest.skip("means nothing")
     seen = shown(controlled, program, grain)
-    assert seen is None or seen == kernel.outcomes
+    assert seen is None or seen == explore(program, KERNEL).outcomes
 
 
 @pytest.mark.parametrize("seed", range(100))
