@@ -21,6 +21,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from msgport import machine_commands, manual_command, plan, vm_commands
+from msgport.arguments import Parser
 from msgport.check.models import Models, consult, explored, hold
 from msgport.manual.api import Era
 from msgport.plan import ScheduleError
@@ -92,7 +93,7 @@ def _fail(message: str, status: int) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser: argparse.ArgumentParser = Parser(
         prog="msgport",
         description="Does this kernel's lwkt_msgport do what msgport.9 says?",
         epilog="Exit status: 0 all conform, or deviate as listed; 1 a violation; 2 usage or a bad file; "
@@ -100,7 +101,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    run = commands.add_parser("run", help="run scenarios on a machine and judge what they did")
+    run = commands.add_parser(
+        "run", usage="%(prog)s [options] [SCENARIO ...]", help="run scenarios on a machine and judge what they did"
+    )
     _add_scenarios(run, "*")
     add_options(run)
     run.add_argument(

@@ -32,7 +32,9 @@ class OutError(Exception):
 
 def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to the command line; it sets ``command`` to a function from options to exit status."""
-    manual = commands.add_parser("manual", help="read an mdoc page: what drifted, its examples as modules")
+    manual = commands.add_parser(
+        "manual", usage="%(prog)s [options] PAGE", help="read an mdoc page: what drifted, its examples as modules"
+    )
     manual.add_argument("page", type=Path, metavar="PAGE", help="plain, .gz, or copied from gitweb with line numbers")
     manual.add_argument("--out", type=Path, metavar="DIR", help="write each example's module: a .c and a Makefile")
     manual.add_argument("--run", action="store_true", help="run the examples on a machine and judge what they print")

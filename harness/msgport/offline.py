@@ -10,6 +10,7 @@ from msgport.check.models import consult, with_spin_builtin
 from msgport.check.observed import StaleTranscriptError, gather
 from msgport.check.page_examples import at_other_sizes
 from msgport.check.verdict import untested
+from msgport.counted import counted
 from msgport.manual.api import Era
 from msgport.report.data import VariantResult
 from msgport.scenario.canonical import content_hash
@@ -39,7 +40,7 @@ def judge_transcript(
     cpus = {int(n) for all_of in loads.values() for each in all_of if (n := each.environment.get("cpus", "")).isdigit()}
     known |= {content_hash(variant): variant for variant in at_other_sizes(known.values(), cpus)}
     if not loads:
-        found = f"{len(nameless)} loads, none with a begin record" if nameless else "no records of a module"
+        found = f"{counted(len(nameless), 'load')}, none with a begin record" if nameless else "no records of a module"
         raise UnknownTranscriptError(f"the transcript holds {found}: save the console from before the kldload on")
     results: list[VariantResult] = []
     for (version, spin_builtin, era), theirs in loads.items():

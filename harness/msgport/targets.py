@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from msgport.counted import counted
 from msgport.manual.api import Era
 
 if TYPE_CHECKING:
@@ -248,7 +249,7 @@ def _kind(name: str) -> str:
 def ran_on(facts: Facts, machines: int = 1) -> str:
     """Say what machine it was, or how many of them, and what it was not."""
     several = f"{machines} machines side by side with " if machines > 1 else ""
-    cpus = f"{several}{facts.cpus} virtual CPUs on {facts.host_cores} host cores"
+    cpus = f"{several}{counted(facts.cpus, 'virtual CPU')} on {counted(facts.host_cores, 'host core')}"
     text = f"Target {facts.target}: {facts.kernel}, era {facts.era}, {cpus}."
     if facts.spin_builtin:
         text += " Its threads' built-in ports are spin ports."

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
+from msgport.counted import counted
 from msgport.targets import SSH, TargetError, add_options, chosen
 
 if TYPE_CHECKING:
@@ -30,7 +31,9 @@ def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to the command line; it sets ``command`` to a function from options to exit status."""
     machine = commands.add_parser("vm", help="a machine to look into: boot, console, ssh, stop, status")
     verbs = machine.add_subparsers(required=True, metavar="VERB")
-    boot = verbs.add_parser("boot", help="start one that stays up; options as for `msgport run`")
+    boot = verbs.add_parser(
+        "boot", usage="%(prog)s [options]", help="start one that stays up; options as for `msgport run`"
+    )
     add_options(boot, "qemu")
     others = {
         "console": "put this terminal on its serial console; Ctrl-] leaves it",
@@ -110,7 +113,7 @@ class _Qemu:
             facts = machine.boot()
             target.check(facts)
             up = machine.leave_up(keeper, facts)
-        print(f"{up.about['kernel']} is up, with {up.about['cpus']} CPUs and {up.about['memory']}.")
+        print(f"{up.about['kernel']} is up, with {counted(int(up.about['cpus']), 'CPU')} and {up.about['memory']}.")
         print("  msgport vm console   puts this terminal on its console; Ctrl-] leaves it")
         print("  msgport vm stop      ends it; its disks forget what was written to them")
         return OK
@@ -174,7 +177,7 @@ class _Vagrant:
         ) as machine:
             facts = machine.boot()
             target.check(facts)
-        print(f"{facts.kernel} is up, with {facts.cpus} CPUs.")
+        print(f"{facts.kernel} is up, with {counted(facts.cpus, 'CPU')}.")
         print("  msgport vm ssh --target vagrant    logs in to it")
         print("  msgport vm stop --target vagrant   halts it")
         return OK

@@ -105,6 +105,15 @@ def test_too_few_cpus_is_untested_with_the_reason_and_nothing_judged(tmp_path: P
     assert "needs 4 CPUs" in data["variants"][0]["detail"]  # type: ignore[index]
 
 
+def test_one_of_a_thing_is_no_plural(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(tmp_path / "r", "not-the-owner", "--cpus", "1", "--iterations", "1")
+    told = capsys.readouterr()
+    assert "1 virtual CPU on" in told.out
+    run(tmp_path / "s", "domsg-to-oneself", "--iterations", "1", "-v")
+    told = capsys.readouterr()
+    assert "(1 execution)" in told.err and "in 1 of 1 execution," in told.out
+
+
 def test_no_c_compiler_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

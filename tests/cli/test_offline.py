@@ -136,11 +136,28 @@ def test_an_expression_chooses_by_name_and_claim(capsys: pytest.CaptureFixture[s
     ]
 
 
-@pytest.mark.parametrize("arguments", [["--cpus", "0"], ["--time", "-1"], ["--seed", "x"], ["--judge", "moon"]])
-def test_a_bad_option_is_a_usage_error(arguments: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--cpus", "0"], "argument --cpus: '0' is not a whole number above 0"),
+        (["--time", "-1"], "argument --time: '-1' is not a number of seconds from 0.001 to 86400"),
+        (["--seed", "x"], "argument --seed: 'x' is not a whole number"),
+        (["--judge", "moon"], "argument --judge: invalid choice: 'moon'"),
+        (["--era", "Z"], "argument --era: invalid choice: 'Z'"),
+        (["--grain", "sand"], "argument --grain: invalid choice: 'sand'"),
+        (["--nosuch"], "unrecognized arguments: --nosuch"),
+    ],
+)
+def test_a_bad_option_is_a_usage_error_in_three_lines(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["run", *arguments])
     assert ended.value.code == 2
+    usage, error, more = capsys.readouterr().err.splitlines()
+    assert usage == "usage: msgport run [options] [SCENARIO ...]"
+    assert error.startswith(f"msgport run: {said}") and "<" not in error
+    assert more == "`msgport run --help` tells more"
 
 
 OWN = "MSGPORT {}\n{{ port P owner T0; msg a reply T0.port }}\n T0 ;\n r0 = {} P ;\nsometimes {}\n"

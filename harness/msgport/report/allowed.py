@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from msgport.counted import counted
 from msgport.model.explore import Exploration
 from msgport.scenario.canonical import content_hash
 from msgport.scenario.outcome import ANYTHING, Outcome
@@ -52,11 +53,11 @@ def _table(model: str, variant: Variant, exploration: Exploration) -> str:
     rows = [_row(outcome, len(titles)) for outcome in sorted(exploration.outcomes)]
     widths = [max(len(row[place]) for row in ([*titles, "ending"], *rows)) for place in range(len(titles) + 1)]
     count = len(exploration.outcomes)
-    head = f"{variant.name}: the {model} model allows {count} outcome{'' if count == 1 else 's'}"
+    head = f"{variant.name}: the {model} model allows {counted(count, 'outcome')}"
     if ANYTHING in exploration.outcomes:
         head = f"{variant.name}: the {model} model allows anything: the page does not say what follows"
     cut = "" if exploration.complete else ", cut short: there may be more outcomes"
-    lines = [f"{head} ({exploration.states} states{cut})"]
+    lines = [f"{head} ({counted(exploration.states, 'state')}{cut})"]
     lines += [
         "  " + "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in ([*titles, "ending"], *rows)

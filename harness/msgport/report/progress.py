@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from msgport.check.verdict import Kind
+from msgport.counted import counted
 from msgport.report.data import VariantResult
 
 
@@ -60,7 +61,7 @@ class RunProgress:
         if verdict.kind is Kind.VIOLATES or not self._console.is_terminal:
             self._console.print(
                 f"[{self._done}/{len(self._names)}] {result.variant.name}: {verdict.kind}",
-                f"({verdict.executions} executions)" if verdict.executions else f"({verdict.detail})",
+                f"({counted(verdict.executions, 'execution')})" if verdict.executions else f"({verdict.detail})",
                 markup=False,
                 soft_wrap=True,
             )

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from msgport.check.verdict import Kind, Nearest, Row
+from msgport.counted import counted
 from msgport.manual.claims import CLAIMS
 from msgport.model.semantics import DEVIATIONS
 from msgport.report.data import VariantResult
@@ -97,7 +98,7 @@ def _footnotes(results: Sequence[VariantResult]) -> Iterator[Text]:
 
 def _counts(results: Sequence[VariantResult]) -> Text:
     kinds = [result.verdict.kind for result in results]
-    text = Text(f"{len(kinds)} variant{'' if len(kinds) == 1 else 's'}: " if kinds else "Nothing was judged. ")
+    text = Text(f"{counted(len(kinds), 'variant')}: " if kinds else "Nothing was judged. ")
     parts = [(f"{kinds.count(kind)} {kind}", _STYLES[kind]) for kind in reversed(Kind) if kind in kinds]
     for place, (part, style) in enumerate(parts):
         text.append(", " if place else "").append(part, style)
@@ -115,7 +116,7 @@ def _schedules(results: Sequence[VariantResult]) -> Iterator[Text]:
         return
     first = chosen[0][1]
     made = sum(schedules.executions for _, schedules in chosen)
-    text = f"Schedules: {first.mode}, by {first.grain}; {made:,} executions"
+    text = f"Schedules: {first.mode}, by {first.grain}; {counted(made, 'execution')}"
     if first.mode == "exhaustive":
         cut = [name for name, schedules in chosen if not schedules.complete]
         text += f"; complete for {len(chosen) - len(cut)} of {len(chosen)} variants"
@@ -153,7 +154,7 @@ def _explanation(result: VariantResult, folder: Path | None, *, verbose: bool) -
 
 
 def _outcome(variant: Variant, row: Row, executions: int) -> Iterator[Text]:
-    times = f"{'' if row.exact else 'at least '}{row.count:,} of {executions:,} executions"
+    times = f"{'' if row.exact else 'at least '}{row.count:,} of {counted(executions, 'execution')}"
     yield Text(f"  observed, {'forbidden' if row.forbidden else 'allowed'}, in {times}, first in number {row.first}:")
     differs = {what for what, _, _ in row.nearest.differences} if row.nearest else set[str]()
     yield from _values(variant, row, row.nearest, differs)

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from msgport.check.verdict import Kind as Verdict
+from msgport.counted import counted
 from msgport.plan import Mode, Plan
 from msgport.selftest.faults import Kind
 from msgport.selftest.trial import End, Trial
@@ -58,22 +59,24 @@ def as_text(trials: Sequence[Trial], proven: Sequence[Proven], seconds: float) -
             if trial.error:
                 yield Text("\n".join(f"  {line}" for line in trial.error.splitlines()))
             else:
-                what = "schedules" if trial.fault.schedule else "executions"
-                yield Text(f"  {trial.variants} variants and {trial.executions:,} {what} did not show it.")
+                made = counted(trial.executions, "schedule" if trial.fault.schedule else "execution")
+                yield Text(f"  {counted(trial.variants, 'variant')} and {made} did not show it.")
             for each in trial.inconclusive:
                 yield Text(f"  inconclusive: {each.variant}: {each.detail.partition(chr(10))[0]}")
     yield Text("")
     for kind, counts in _counts(trials).items():
         if counts["faults"]:
-            text = Text(f"{counts['faults']} {kind} faults: ")
+            text = Text(f"{counted(counts['faults'], f'{kind} fault')}: ")
             parts = [(f"{counts[end]} {end}", _STYLES[end]) for end in End if counts[end]]
             for place, (part, style) in enumerate(parts):
                 text.append(", " if place else "").append(part, style)
             yield text
     executions = sum(each.verdict.executions for each in proven)
     schedules = sum(trial.kill.clean for trial in trials if trial.kill)
-    clean = [f"{len(proven)} variants, {executions:,} executions"] if proven or not schedules else []
-    clean += [f"{schedules:,} chosen schedules"] if schedules else []
+    clean = (
+        [f"{counted(len(proven), 'variant')}, {counted(executions, 'execution')}"] if proven or not schedules else []
+    )
+    clean += [counted(schedules, "chosen schedule")] if schedules else []
     yield Text(f"The unchanged message ports are clean in {' and in '.join(clean)}. {seconds:.0f} s.")
 
 
@@ -82,7 +85,7 @@ def _count(trial: Trial) -> str:
     count = trial.kill.executions if trial.kill else trial.executions
     if trial.kill and not count:
         return str(trial.kill.sign)
-    return f"{count:,} schedules" if trial.fault.schedule else f"{count:,}"
+    return counted(count, "schedule") if trial.fault.schedule else f"{count:,}"
 
 
 def as_json(
