@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import secrets
 import signal
 import sys
@@ -39,9 +38,6 @@ if TYPE_CHECKING:
     from msgport_vm.machine import Machine
 
 CONFORMS, VIOLATES, USAGE, INCONCLUSIVE = range(4)
-
-UNLIMITED = 200
-"""Columns of a report that goes to no terminal."""
 
 PATIENCE = 5.0
 """Seconds after which a user is told what takes so long."""
@@ -231,14 +227,14 @@ def _consulted(options: argparse.Namespace) -> list[Models]:
 
 
 def _explore(options: argparse.Namespace) -> int:
-    from msgport.report import allowed
+    from msgport.report import allowed, screen
 
     found = _explored(options)
     shown = [(models.variant, models.kernel if options.model == "kernel" else models.manual) for models in found]
     if options.format == "json":
         print(json.dumps(allowed.as_json(options.model, shown), indent=2))
     else:
-        print(allowed.as_text(options.model, shown))
+        print(allowed.as_text(options.model, shown, screen.width()))
     status = CONFORMS
     for models in found:
         # Whoever wrote a wrong expectation needs the outcomes to put it right.
@@ -349,9 +345,8 @@ def _show(
     machine: str,
     options: argparse.Namespace,
 ) -> None:
-    from rich.console import Console
-
     from msgport.report.ktap import ktap
+    from msgport.report.screen import printing
     from msgport.report.text import print_report
 
     match options.format:
@@ -360,9 +355,8 @@ def _show(
         case "ktap":
             print("\n".join(ktap(results)))
         case _:
-            # A file or a pipe has no width to keep to; a table in it is for grep, too.
-            width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else UNLIMITED
-            print_report(Console(highlight=False, width=width), results, folder, machine, verbose=options.verbose)
+            with printing() as console:
+                print_report(console, results, folder, machine, verbose=options.verbose)
     sys.stdout.flush()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from dataclasses import asdict
@@ -112,7 +113,7 @@ class _Progress:
     def __call__(self, what: str, done: int, total: int | None) -> None:
         share = f" of {total >> 20} MiB, {100 * done // total} %" if total else ""
         line = f"{what}: {done >> 20} MiB{share}"
-        if not sys.stderr.isatty():
+        if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
             step = (what, 10 * done // total if total else done // self.STEP)
             if step != self._step:
                 print(line, file=sys.stderr, flush=True)

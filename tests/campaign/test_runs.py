@@ -60,6 +60,15 @@ def test_a_known_deviation_is_named_and_is_no_failure(tmp_path: Path) -> None:
     assert status == 0 and variant["verdict"] == "deviates" and variant["detail"] == "initmsg-assigns-flags"
 
 
+def test_a_report_that_goes_to_no_terminal_has_no_blanks_at_the_ends_of_lines(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(tmp_path / "r", "initmsg-flags", "domsg-to-oneself", "--iterations", "3")
+    lines = capsys.readouterr().out.splitlines()
+    assert any("initmsg-assigns-flags" in line for line in lines)
+    assert [line for line in lines if line != line.rstrip()] == []
+
+
 def test_expected_panics_and_deadlocks_conform_on_machines_brought_back(tmp_path: Path) -> None:
     status, data = run(tmp_path / "r", "double-send", "domsg-to-oneself", "say", "special-waitmsg", "--time", "5")
     assert status == 0 and set(verdicts(data).values()) == {"conforms"}

@@ -37,6 +37,21 @@ def test_explore_prints_a_row_for_each_outcome(capsys: pytest.CaptureFixture[str
     ]
 
 
+def test_explore_folds_what_is_wider_than_the_terminal_and_numbers_its_rows(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+    assert main(["explore", "causal-order/P=thread"]) == 0
+    assert [line for line in capsys.readouterr().out.splitlines() if line.startswith("  ")] == [
+        "      T0:r0   T1:r0   T2:r0",
+        "  1   0       m       a",
+        "  2   0       m       b",
+        "      T2:r1   ending",
+        "  1   b       done",
+        "  2   a       done",
+    ]
+
+
 def test_explore_says_where_the_page_leaves_everything_open(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explore", "double-send", "--model", "manual"]) == 0
     assert "allows anything" in capsys.readouterr().out

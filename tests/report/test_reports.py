@@ -14,6 +14,7 @@ from msgport.check.observed import Observation, Observed
 from msgport.check.verdict import Kind, Verdict, judge, untested
 from msgport.report.data import VariantResult, exit_status, run_data
 from msgport.report.ktap import ktap
+from msgport.report.progress import RunProgress
 from msgport.report.text import print_report
 from msgport.scenario.outcome import Outcome
 from msgport.scenario.parser import parse
@@ -97,6 +98,28 @@ def test_verbose_lists_allowed_outcomes_too() -> None:
 
 def test_no_line_of_the_table_is_wider_than_the_terminal() -> None:
     assert all(len(line) <= 80 for line in text(result((RIGHT, 1)), width=80).splitlines())
+
+
+def test_an_outcome_wider_than_the_terminal_is_folded_under_its_names() -> None:
+    wide = text(result((WRONG, 3), (RIGHT, 7)), width=200).splitlines()
+    at = next(place for place, line in enumerate(wide) if line.split()[:1] == ["observed"])
+    assert wide[at - 1].split() == ["T1:r0", "T1:r1", "ending"]
+    narrow = text(result((WRONG, 3), (RIGHT, 7)), width=38).splitlines()
+    assert [line for line in narrow if line.startswith("    observed")] == [
+        "    observed          b       a",
+        "    observed          done",
+    ]
+    assert [line.split() for line in narrow if "^" in line] == [["^", "^"]]
+
+
+def test_a_dumb_terminal_gets_a_line_a_variant(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "dumb")
+    with RunProgress(["pair"]) as progress:
+        progress.judged(result((RIGHT, 2)))
+    assert capsys.readouterr().err == "[1/1] pair: conforms (2 executions)\n"
 
 
 def test_nothing_judged_is_said() -> None:

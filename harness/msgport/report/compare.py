@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from msgport.check.verdict import Kind
+from msgport.counted import counted
 from msgport.report.runs import Run, words
 
 SCHEMA = "msgport-compare-1"
@@ -181,7 +182,7 @@ def as_text(comparison: Comparison) -> Iterator[str]:
         yield ""
     compared = comparison.same + len(comparison.differences)
     yield (
-        f"{compared} variant{'s' if compared != 1 else ''} compared: "
+        f"{counted(compared, 'variant')} compared: "
         f"{len(changed)} of another verdict, {len(real)} more of other outcomes, "
         f"{len(others) - len(real)} whose rarer outcomes came up in one run only, {comparison.same} alike"
     )

@@ -18,6 +18,7 @@ class RunProgress:
     def __init__(self, names: Sequence[str]) -> None:
         """Show nothing yet."""
         self._console = Console(stderr=True, highlight=False)
+        self._live = self._console.is_terminal and not self._console.is_dumb_terminal
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -25,7 +26,7 @@ class RunProgress:
             TimeElapsedColumn(),
             console=self._console,
             transient=True,
-            disable=not self._console.is_terminal,
+            disable=not self._live,
         )
         self._task = self._bar.add_task("starting the machine", total=len(names))
         self._names = names
@@ -58,7 +59,7 @@ class RunProgress:
         self._done += 1
         self._bar.update(self._task, completed=self._done, description=self._running())
         verdict = result.verdict
-        if verdict.kind is Kind.VIOLATES or not self._console.is_terminal:
+        if verdict.kind is Kind.VIOLATES or not self._live:
             self._console.print(
                 f"[{self._done}/{len(self._names)}] {result.variant.name}: {verdict.kind}",
                 f"({counted(verdict.executions, 'execution')})" if verdict.executions else f"({verdict.detail})",

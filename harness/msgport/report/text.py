@@ -17,6 +17,7 @@ from msgport.counted import counted
 from msgport.manual.claims import CLAIMS
 from msgport.model.semantics import DEVIATIONS
 from msgport.report.data import VariantResult
+from msgport.report.screen import laid_out
 from msgport.scenario.canonical import written
 from msgport.scenario.library import asked_for
 from msgport.scenario.outcome import Outcome
@@ -48,7 +49,7 @@ def print_report(
         kind = result.verdict.kind
         if kind in (Kind.VIOLATES, Kind.INCONCLUSIVE) or verbose:
             console.print()
-            for line in _explanation(result, folder, verbose=verbose):
+            for line in _explanation(result, folder, console.width, verbose=verbose):
                 console.print(line, soft_wrap=True)
     console.print()
     for line in _footnotes(results):
@@ -125,7 +126,7 @@ def _schedules(results: Sequence[VariantResult]) -> Iterator[Text]:
         yield Text(text)
 
 
-def _explanation(result: VariantResult, folder: Path | None, *, verbose: bool) -> Iterator[Text]:
+def _explanation(result: VariantResult, folder: Path | None, limit: int, *, verbose: bool) -> Iterator[Text]:
     variant, verdict = result.variant, result.verdict
     yield Text(f"{verdict.kind}: {variant.name}", style=_STYLES[verdict.kind])
     if variant.about:
@@ -141,7 +142,7 @@ def _explanation(result: VariantResult, folder: Path | None, *, verbose: bool) -
             yield Text(f"  claim {claim}: {CLAIMS[claim].text}")
     for row in verdict.rows:
         if row.forbidden or verbose:
-            yield from _outcome(variant, row, verdict.executions)
+            yield from _outcome(variant, row, verdict.executions, limit)
             yield from _scheduled(result, row.outcome)
     if verbose:
         for outcome in verdict.unseen:
@@ -153,11 +154,11 @@ def _explanation(result: VariantResult, folder: Path | None, *, verbose: bool) -
             yield Text(f"  {name}: {folder / path}")
 
 
-def _outcome(variant: Variant, row: Row, executions: int) -> Iterator[Text]:
+def _outcome(variant: Variant, row: Row, executions: int, limit: int) -> Iterator[Text]:
     times = f"{'' if row.exact else 'at least '}{row.count:,} of {counted(executions, 'execution')}"
     yield Text(f"  observed, {'forbidden' if row.forbidden else 'allowed'}, in {times}, first in number {row.first}:")
     differs = {what for what, _, _ in row.nearest.differences} if row.nearest else set[str]()
-    yield from _values(variant, row, row.nearest, differs)
+    yield from _values(variant, row, row.nearest, differs, limit)
     for reason in row.forbidden:
         yield Text(f"    {reason}")
     yield from _where(variant, row.outcome)
@@ -189,7 +190,7 @@ def _where(variant: Variant, outcome: Outcome) -> Iterator[Text]:
             yield Text(f"    {step} {word} {statements[step]}")
 
 
-def _values(variant: Variant, row: Row, nearest: Nearest | None, differs: set[str]) -> Iterator[Text]:
+def _values(variant: Variant, row: Row, nearest: Nearest | None, differs: set[str], limit: int) -> Iterator[Text]:
     """The outcome, and under it the nearest allowed one; what differs is marked."""
     titles = ["", *variant.index, "ending", ""] if row.outcome.values else ["", "ending", ""]
     rows = [titles, ["observed", *row.outcome.values, row.outcome.ending, ""]]
@@ -198,11 +199,9 @@ def _values(variant: Variant, row: Row, nearest: Nearest | None, differs: set[st
         shown = values if row.outcome.values else ()
         rows.append(["nearest allowed", *shown, nearest.outcome.ending, ""])
     marks = ["", *("^" if title in differs else "" for title in titles[1:-1]), ""]
-    widths = [max(len(each[place]) for each in rows) for place in range(len(titles))]
-    for each in (*rows, marks if any(marks) else None):
-        if each is not None:
-            line = "   ".join(cell.ljust(width) for cell, width in zip(each, widths, strict=True)).rstrip()
-            yield Text(f"    {line}", style="bold red" if each is marks else "")
+    for line in laid_out([*rows, marks], limit - len("    "), kept=1):
+        if line:
+            yield Text(f"    {line}", style="bold red" if set(line) <= {" ", "^"} else "")
 
 
 def _timeline(variant: Variant, trace: Sequence[RingEntry]) -> Iterator[Text]:

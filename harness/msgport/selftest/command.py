@@ -25,9 +25,6 @@ each time."""
 SILENCE = 10.0
 """Seconds without a word after which a machine counts as hung, which many a fault makes it."""
 
-UNLIMITED = 200
-"""Columns of a table that goes to no terminal."""
-
 
 def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to the command line."""
@@ -57,11 +54,10 @@ def _selftest(options: argparse.Namespace) -> int:
 
 
 def _try(options: argparse.Namespace, faults: tuple[Fault, ...]) -> int:
-    from rich.console import Console
-
     from msgport.check.models import consult
     from msgport.check.verdict import Kind
     from msgport.execution import Limits
+    from msgport.report.screen import printing
     from msgport.selection import choose
     from msgport.selftest.report import SelftestProgress, as_json, as_text, exit_status
     from msgport.selftest.trials import try_all
@@ -99,10 +95,9 @@ def _try(options: argparse.Namespace, faults: tuple[Fault, ...]) -> int:
         stamp = {"executions": EXECUTIONS, "jobs": jobs, "host_cores": os.cpu_count() or 1}
         print(json.dumps(as_json(trials, proven, seconds, stamp, complete=len(trials) == len(faults)), indent=1))
     elif trials:
-        width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else UNLIMITED
-        console = Console(highlight=False, width=width)
-        for part in as_text(trials, proven, seconds):
-            console.print(part, markup=False)
+        with printing() as console:
+            for part in as_text(trials, proven, seconds):
+                console.print(part, markup=False)
     if failure:
         _fail(failure, status)
         return VIOLATES if trials and exit_status(trials) == VIOLATES else status

@@ -168,7 +168,7 @@ class SelftestProgress:
             TimeElapsedColumn(),
             console=self._console,
             transient=True,
-            disable=not self._console.is_terminal,
+            disable=not self._console.is_terminal or self._console.is_dumb_terminal,
         )
         self._faults = faults
         self._done = self._clean = 0
