@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from importlib.resources import files
 
 import jsonschema
@@ -43,7 +44,7 @@ TRACE = (
 
 def result(*seen: tuple[Outcome, int], problems: tuple[str, ...] = ()) -> VariantResult:
     observations = tuple(Observation(outcome, count, True, 4, 0) for outcome, count in seen)
-    observed = Observed(observations, sum(count for _, count in seen), {WRONG: TRACE}, problems)
+    observed = Observed(observations, sum(count for _, count in seen), {WRONG: TRACE, STUCK: TRACE}, problems)
     return VariantResult(VARIANT, judge(VARIANT, observed, [RIGHT], [RIGHT]), 0.5, "pair/transcript.txt", "pair/m.c")
 
 
@@ -85,6 +86,28 @@ def test_a_trace_is_a_timeline_with_a_column_for_each_thread() -> None:
 
 def test_a_deadlock_shows_the_statement_that_sleeps() -> None:
     assert "T1.2 asleep in r1 = waitport P" in text(result((STUCK, 1)))
+
+
+def test_a_trace_ends_with_the_statement_that_sleeps() -> None:
+    lines = text(result((STUCK, 1))).splitlines()
+    head, *_, last = lines[next(p for p, line in enumerate(lines) if "ticks" in line) :][:4]
+    assert last.strip() == "2 r1 = waitport P ... asleep"
+    assert last.index("2 r1") == head.index("T1 (CPU 1)")
+
+
+@pytest.mark.parametrize(("kind", "shown"), [("spin", ["getport"]), ("serialize", ["enter", "getport", "exit"])])
+def test_a_trace_has_no_step_for_a_serializer_that_a_port_does_not_have(kind: str, shown: list[str]) -> None:
+    (variant,) = parse(
+        f"MSGPORT poll\n{{ port P {kind}; msg a reply T0.port }}\n T0 ;\n enter P ;\n r0 = getport P ;\n exit P ;\n",
+        "poll.msgport",
+    )
+    wrong = Outcome("done", ("stray",))
+    trace = tuple(RingEntry(0, 100 + number, "T0", number, "-", "-") for number in (1, 2, 3))
+    observed = Observed((Observation(wrong, 1, True, 0, 0),), 1, {wrong: trace}, ())
+    verdict = judge(variant, observed, [Outcome("done", ("null",))], [Outcome("done", ("null",))])
+    lines = text(VariantResult(variant, verdict)).splitlines()
+    steps = lines[next(place for place, line in enumerate(lines) if "ticks" in line) + 1 :][: len(shown) + 1]
+    assert [re.findall("enter|getport|exit", line) for line in steps] == [*([word] for word in shown), []]
 
 
 def test_what_was_lost_is_told() -> None:

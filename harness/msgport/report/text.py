@@ -21,7 +21,7 @@ from msgport.report.screen import laid_out
 from msgport.scenario.canonical import written
 from msgport.scenario.library import asked_for
 from msgport.scenario.outcome import Outcome
-from msgport.scenario.program import Variant
+from msgport.scenario.program import Ref, Variant
 from msgport.transcript.load import RingEntry
 
 _STYLES = {
@@ -31,6 +31,9 @@ _STYLES = {
     Kind.INCONCLUSIVE: "magenta",
     Kind.UNTESTED: "dim",
 }
+
+_ENDS = {"deadlock": "asleep", "panic": "panicked"}
+"""What became of a thread in a statement that did not come to its end."""
 
 _TRACE_LINES = 40
 """Of a longer trace the last lines are shown: what led to the outcome. All of it is in results.json."""
@@ -164,7 +167,7 @@ def _outcome(variant: Variant, row: Row, executions: int, limit: int) -> Iterato
     yield from _where(variant, row.outcome)
     if row.trace:
         yield Text("  trace of that execution, from the module's own rings:")
-        yield from _timeline(variant, row.trace)
+        yield from _timeline(variant, row.trace, row.outcome)
 
 
 def _scheduled(result: VariantResult, outcome: Outcome) -> Iterator[Text]:
@@ -181,13 +184,19 @@ def _scheduled(result: VariantResult, outcome: Outcome) -> Iterator[Text]:
         yield Text(f"      {step}" + (f" ({times} times)" if times > 1 else ""))
 
 
+def _left_in(variant: Variant, outcome: Outcome) -> dict[str, int]:
+    """The threads that a deadlock left asleep, or that panicked, each with the number of its statement."""
+    steps = outcome.ending.partition("@")[2].split("+") if outcome.kind in _ENDS else []
+    known = {f"{t.name}.{n}": (t.name, n) for t in variant.threads for n, _ in enumerate(t.body, 1)}
+    return dict(known[step] for step in steps if step in known)
+
+
 def _where(variant: Variant, outcome: Outcome) -> Iterator[Text]:
     """The statements that a deadlock left asleep, or that panicked."""
-    word = {"deadlock": "asleep in", "panic": "panicked in"}.get(outcome.kind)
-    statements = {f"{t.name}.{n}": written(s) for t in variant.threads for n, s in enumerate(t.body, 1)}
-    for step in outcome.ending.partition("@")[2].split("+") if word else ():
-        if step in statements:
-            yield Text(f"    {step} {word} {statements[step]}")
+    left = _left_in(variant, outcome)
+    for thread in variant.threads:
+        if number := left.get(thread.name):
+            yield Text(f"    {thread.name}.{number} {_ENDS[outcome.kind]} in {written(thread.body[number - 1])}")
 
 
 def _values(variant: Variant, row: Row, nearest: Nearest | None, differs: set[str], limit: int) -> Iterator[Text]:
@@ -204,21 +213,35 @@ def _values(variant: Variant, row: Row, nearest: Nearest | None, differs: set[st
             yield Text(f"    {line}", style="bold red" if set(line) <= {" ", "^"} else "")
 
 
-def _timeline(variant: Variant, trace: Sequence[RingEntry]) -> Iterator[Text]:
-    """One column a thread, one line a statement that came to its end, in order of time."""
-    entries = sorted(trace, key=lambda entry: entry.tsc)
+def _timeline(variant: Variant, trace: Sequence[RingEntry], outcome: Outcome) -> Iterator[Text]:
+    """One column a thread, one line a statement that came to its end, in order of time; last, those that did not."""
+    entries = sorted((entry for entry in trace if not _is_nothing(variant, entry)), key=lambda entry: entry.tsc)
     if len(entries) > _TRACE_LINES:
         yield Text(f"    ({len(entries) - _TRACE_LINES} earlier steps are in the transcript)")
         entries = entries[-_TRACE_LINES:]
-    names = [thread.name for thread in variant.threads]
-    cells = [[_statement(variant, entry) if entry.thread == name else "" for name in names] for entry in entries]
-    heads = [f"{thread.name} (CPU {thread.cpu})" for thread in variant.threads]
-    widths = [max(len(head), *(len(row[place]) for row in cells)) for place, head in enumerate(heads)]
     start = entries[0].tsc if entries else 0
-    yield Text("        ticks  cpu  " + "   ".join(h.ljust(w) for h, w in zip(heads, widths, strict=True)).rstrip())
-    for entry, row in zip(entries, cells, strict=True):
-        line = "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        yield Text(f"    {entry.tsc - start:>9}  {entry.cpu:>3}  {line}")
+    names = [thread.name for thread in variant.threads]
+    rows = [["ticks", "cpu", *(f"{thread.name} (CPU {thread.cpu})" for thread in variant.threads)]]
+    for entry in entries:
+        cells = [_statement(variant, entry) if entry.thread == name else "" for name in names]
+        rows.append([str(entry.tsc - start), str(entry.cpu), *cells])
+    if left := _left_in(variant, outcome):
+        ends = f"... {_ENDS[outcome.kind]}"
+        numbers = [(thread, left.get(thread.name)) for thread in variant.threads]
+        rows.append(["", "", *(f"{n} {written(t.body[n - 1])} {ends}" if n else "" for t, n in numbers)])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for ticks, cpu, *cells in rows:
+        line = "   ".join(cell.ljust(width) for cell, width in zip(cells, widths[2:], strict=True)).rstrip()
+        yield Text(f"    {ticks:>9}  {cpu:>3}  {line}")
+
+
+def _is_nothing(variant: Variant, entry: RingEntry) -> bool:
+    """Whether a step entered or left the serializer of a port that has none, being of another kind here."""
+    thread = next(thread for thread in variant.threads if thread.name == entry.thread)
+    if not 0 < entry.statement <= len(thread.body) or thread.body[entry.statement - 1].op not in ("enter", "exit"):
+        return False
+    guard = thread.body[entry.statement - 1].arguments[0]
+    return guard in [Ref("port", port.name) for port in variant.ports if port.serializer is None]
 
 
 def _statement(variant: Variant, entry: RingEntry) -> str:
