@@ -214,7 +214,7 @@ def test_modules_that_nobody_keeps_leave_nothing_and_a_cache_that_cannot_be_writ
 ) -> None:
     places: list[Path] = []
 
-    def run(options: object, label: str, examples: object, place: Path) -> object:
+    def run(target: object, options: object, label: str, examples: object, place: Path) -> object:
         places.append(place)
         assert place.is_dir()
         return [], None, ""

@@ -122,7 +122,7 @@ def test_a_machine_is_booted_looked_into_and_stopped(vm: Command, machine: Seque
     booted = vm("boot", *machine)
     try:
         assert booted.returncode == 0, booted.stderr
-        assert "is up, with 1 CPUs and 256 MB" in booted.stdout
+        assert "is up, with 1 CPU and 256 MB" in booted.stdout
         up = json.loads(vm("status", "--format", "json").stdout)
         assert up["up"] and is_there(up["pid"])
         assert up["about"]["image"] == "standin.iso"
