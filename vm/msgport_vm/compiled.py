@@ -22,7 +22,7 @@ STALE = 3600.0
 
 def copy_whole(file: Path, place: Path) -> None:
     """Copy a file to a place where it appears whole or not at all. Raises OSError."""
-    with tempfile.TemporaryDirectory(prefix=".copying-", dir=place.parent) as aside:
+    with tempfile.TemporaryDirectory(prefix=ASIDE, dir=place.parent) as aside:
         shutil.copyfile(file, Path(aside, place.name)).replace(place)
 
 
@@ -58,8 +58,7 @@ class CompiledModules:
     def keep(self, key: str, module: Path) -> None:
         """Keep a module that was compiled; it appears here whole. Raises MachineError when it cannot be written."""
         try:
-            with self.aside() as aside:
-                shutil.copyfile(module, aside / module.name).replace(self._folder / f"{key}.ko")
+            copy_whole(module, self._folder / f"{key}.ko")
         except OSError as error:
             raise unwritable(self._folder, error) from error
 

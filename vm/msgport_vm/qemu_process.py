@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
+from msgport_vm.bounded import run
 from msgport_vm.machine import MachineError, UnusableFileError
 from msgport_vm.qmp import Monitor, RefusedError
 
@@ -80,7 +81,7 @@ class Program:
     def _say(self, *arguments: str) -> str:
         command = [self.path, *arguments]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=SAY_TIMEOUT)
+            done = run(command, SAY_TIMEOUT)
         except subprocess.TimeoutExpired as error:
             raise MachineError(f"`{' '.join(command)}` does not end within {SAY_TIMEOUT:g} s") from error
         if done.returncode != 0 or not done.stdout:
