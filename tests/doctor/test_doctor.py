@@ -95,6 +95,14 @@ def without(*programs: str, **changes: object) -> MadeUp:
         (without("cc"), "userland", "C compiler", State.MISSING, "tried cc, gcc, clang", "apt install gcc libc6-dev"),
         (without(variables={"CC": "tcc"}), "userland", "C compiler", State.MISSING, "tried tcc", "unset CC"),
         (
+            without(variables={"CC": "cc -O1"}, answers={"cc -O1 -fsyntax-only -x c -": Ran(1, "no -O1")}),
+            *("userland", "C compiler", State.MISSING, "compiles nothing: no -O1", "libc6-dev"),
+        ),
+        (
+            without(variables={"CC": "cc '"}),
+            *("userland", "C compiler", State.MISSING, "does not name one", "unset CC"),
+        ),
+        (
             without(answers={"cc -fsyntax-only -x c -": Ran(1, "pthread.h: No such file\nmore")}),
             *("userland", "C compiler", State.MISSING, "compiles nothing: pthread.h: No such file", "libc6-dev"),
         ),

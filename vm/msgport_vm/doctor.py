@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shlex
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -185,18 +186,23 @@ def _first_line(ran: Ran | None) -> str:
 
 def _compiler(probe: Probe) -> tuple[str, str, str]:
     """The C compiler, empty when there is none that works; what to say of it, and what mends it."""
-    asked = probe.environment("CC")
-    names = (asked,) if asked else ("cc", "gcc", "clang")
-    path = next(filter(None, map(probe.which, names)), None)
-    if path is None:
+    asked = probe.environment("CC").strip()
+    try:
+        # Words of a shell, as find_compiler() takes them.
+        candidates = [shlex.split(asked)] if asked else [["cc"], ["gcc"], ["clang"]]
+    except ValueError as error:
+        return "", f"CC={asked} does not name one: {error}", "unset CC, or quote it as for a shell"
+    found = ((path, options) for name, *options in candidates if (path := probe.which(name)))
+    path, options = next(found, ("", []))
+    if not path:
         fix = f"unset CC, or name a compiler that is there: CC={asked} is not" if asked else _install(probe, "cc")
-        return "", f"none on the path (tried {', '.join(names)})", fix
+        return "", f"none on the path (tried {', '.join(map(shlex.join, candidates))})", fix
     trial = "#include <pthread.h>\n#include <dlfcn.h>\nint main(void) { return (0); }\n"
-    tried = probe.run([path, "-fsyntax-only", "-x", "c", "-"], trial)
+    tried = probe.run([path, *options, "-fsyntax-only", "-x", "c", "-"], trial)
     if tried is None or tried.status != 0:
         said = tried.output.strip().partition("\n")[0] if tried else "it does not run"
         return "", f"{path} compiles nothing: {said}", _install(probe, "cc")
-    return path, _first_line(probe.run([path, "--version"])) or path, ""
+    return path, _first_line(probe.run([path, *options, "--version"])) or path, ""
 
 
 def _userland(probe: Probe) -> Iterator[Finding]:
