@@ -16,7 +16,7 @@ from msgport.check.observed import Observed, gather
 from msgport.remains import Remains, remains_of
 from msgport.scenario.outcome import matches
 from msgport.scenario.program import Variant
-from msgport.transcript import Load, Transcript, read
+from msgport.transcript import Load, Transcript, beside_console, excerpt, lives, read
 from msgport_vm.machine import Event, EventKind, Machine, MachineError, UnloadRefusedError
 
 LOADS = 4096
@@ -59,6 +59,7 @@ class Limits:
 class Life:
     """One load: what the console said, what its records tell, and how it ended (``detail`` when it did badly).
 
+    Where the console lost something, ``text`` also has what the kernel's message buffer holds of the load.
     ``remains`` is what the machine's memory told of it, if it died and its memory could be read.
     """
 
@@ -72,7 +73,7 @@ class Life:
     @property
     def load(self) -> Load | None:
         """What the records tell of this load; None when not one of them came through."""
-        return next((load for load in self.transcript.loads if load.nonce == self.nonce), None)
+        return self.transcript.load(self.nonce)
 
     @property
     def steps(self) -> frozenset[str]:
@@ -212,6 +213,8 @@ def live(
         return _listen(events, f":{nonce:08x}:", babble, keep)
 
     end = listen(machine.load(module, tunables, silence)) or Event(EventKind.DIED)
+    if not _told(_read(text).load(nonce), end.kind) and (more := excerpt(machine.messages(), nonce)):
+        keep(beside_console(more))
     memory = b""
     refusal = died = ""
     if end.kind is EventKind.LOADED:
@@ -228,8 +231,8 @@ def live(
     else:
         memory = machine.memory() if end.kind is not EventKind.LOAD_FAILED else b""
         machine.restart()
-    transcript = read("".join(text))
-    load = next((load for load in transcript.loads if load.nonce == nonce), None)
+    transcript = _read(text)
+    load = transcript.load(nonce)
     if refusal and not stays and not (load and load.ended == "deadlock"):
         died = f"the module would not unload: {refusal}"
     if variant and end.kind is EventKind.PANICKED and not (load and load.panic):
@@ -242,6 +245,17 @@ def live(
         died or _bad_end(end.kind, end.text),
         remains_of(variant, memory, nonce) if variant else None,
     )
+
+
+def _read(text: Sequence[str]) -> Transcript:
+    return read(*lives("".join(text)))
+
+
+def _told(load: Load | None, ended: EventKind) -> bool:
+    """Tell whether the console alone tells all of a load."""
+    if load is None or load.problems:
+        return False
+    return ended is not EventKind.PANICKED or (load.panic is not None and load.panic.name is not None)
 
 
 def _listen(events: Iterable[Event], mark: str, babble: float, hear: Callable[[str], None]) -> Event | None:

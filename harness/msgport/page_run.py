@@ -13,6 +13,7 @@ from msgport.execution import Execution, Life, int32, live
 from msgport.kmod.page_example import MILLISECONDS, Known
 from msgport.manual.examples import Example
 from msgport.report.manual import ExampleResult
+from msgport.transcript import lives
 from msgport_vm.machine import BuildError, EventKind, Facts, Machine
 
 SILENCE = 2 * MILLISECONDS / 1000
@@ -92,7 +93,8 @@ def _restless(life: Life) -> str:
 
 def _printed(example: Example, life: Life) -> tuple[str, ...]:
     """The lines that the example printed: from its records, or all there was of one that registers itself."""
-    rows = [row.rstrip("\r") for row in life.text.splitlines()]
+    console = "".join(segment.console for segment in lives(life.text))
+    rows = [row.rstrip("\r") for row in console.splitlines()]
     if example.registers:
         return tuple(rows)
     said = [each.line for each in life.load.said] if life.load else []

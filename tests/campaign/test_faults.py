@@ -13,6 +13,7 @@ import pytest
 from msgport.campaign import Order, run
 from msgport.check.models import consult
 from msgport.execution import Limits
+from msgport.offline import judge_transcript
 from msgport.report.data import VariantResult
 from msgport.report.results import ResultsFolder
 from msgport.scenario.canonical import content_hash
@@ -73,6 +74,27 @@ class Faulty(UserlandMachine):
         return super().unload(module)
 
 
+class Leaky(UserlandMachine):
+    """A machine whose console loses the records with an odd number; its message buffer has them, or not."""
+
+    def __init__(self, *, buffered: bool) -> None:
+        super().__init__(4)
+        self._buffered, self._all, self.asked = buffered, "", 0
+
+    def load(self, module: Path, tunables: Mapping[str, int], timeout: float) -> Iterator[Event]:
+        for event in super().load(module, tunables, timeout):
+            self._all += event.text if event.kind is EventKind.CONSOLE else ""
+            yield event if event.kind is not EventKind.CONSOLE else Event(event.kind, self._heard(event.text))
+
+    def _heard(self, text: str) -> str:
+        lines = text.splitlines(keepends=True)
+        return "".join(line for line in lines if not re.match(r"msgport:..:........:...[13579bdf]:", line))
+
+    def messages(self) -> str:
+        self.asked += 1
+        return "older text\n" + self._all if self._buffered else ""
+
+
 class Babbling(UserlandMachine):
     """A machine that says something over and over once a module is loaded, or while it is unloaded."""
 
@@ -126,6 +148,24 @@ def test_a_fault_makes_a_variant_inconclusive_in_its_own_words(
         (result,) = run(machine, facts, [consult(choose(["two-senders/P=spin"], None)[0])], order, folder)
     assert result.verdict.kind == "inconclusive"
     assert words in result.verdict.detail
+
+
+@pytest.mark.parametrize(("buffered", "kind"), [(True, "conforms"), (False, "inconclusive")])
+def test_records_that_the_console_loses_are_looked_for_in_the_message_buffer(
+    tmp_path: Path, buffered: bool, kind: str
+) -> None:
+    order = Order(Limits(0, 20), seed=1, nonce=0x1000)
+    models = consult(choose(["two-senders/P=spin"], None)[0])
+    with Leaky(buffered=buffered) as machine:
+        facts = machine.boot()
+        folder = ResultsFolder.create_in(tmp_path / "results", datetime.now())
+        (result,) = run(machine, facts, [models], order, folder)
+    assert (result.verdict.kind, machine.asked) == (kind, 1)
+    # What was judged is what is kept.
+    assert result.transcript is not None
+    text = (folder.path / result.transcript).read_text()
+    (again,) = judge_transcript(text, [models.variant], "both")
+    assert (again.verdict.kind, again.verdict.rows) == (result.verdict.kind, result.verdict.rows)
 
 
 def test_a_load_that_says_nothing_is_no_pass_and_an_old_one_counts_once(tmp_path: Path) -> None:

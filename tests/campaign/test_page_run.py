@@ -48,6 +48,9 @@ class Scripted:
     def memory(self) -> bytes:
         return b""
 
+    def messages(self) -> str:
+        return ""
+
     def restart(self) -> None:
         self.restarts += 1
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from msgport.kmod import read_steps
-from msgport.transcript import read
+from msgport.transcript import Segment, excerpt, read
 from msgport_vm.machine import BuildError, EventKind, MachineError, UnloadRefusedError
 
 from .conftest import CPUS, MAKERS, NONCE, Bench, run_generated
@@ -247,9 +247,13 @@ def test_records_that_other_text_fell_into_are_whole_again(bench: Bench, tmp_pat
 
 @only_in_the_standin
 @pytest.mark.parametrize("fault", [LOST, LOST_ON_CONSOLE])
-def test_records_that_are_lost_are_missed(bench: Bench, tmp_path: Path, fault: int) -> None:
+def test_records_that_are_lost_are_missed_but_those_in_the_message_buffer(
+    bench: Bench, tmp_path: Path, fault: int
+) -> None:
     module, loading = run_generated(bench, "fifo-one-sender", tmp_path, standin_fault=fault)
     assert loading.end.kind is EventKind.LOADED
     (records,) = read(loading.text).loads
     assert not records.complete
+    (united,) = read(Segment(loading.text, excerpt(bench.machine.messages(), NONCE))).loads
+    assert united.complete == (fault == LOST_ON_CONSOLE)
     bench.unload_file(module)

@@ -13,7 +13,7 @@ from msgport_vm.machine import MachineError
 from tests.qemu.guest import TRANSCRIPTS, Guest, guest_console
 
 SHELL = ("exec /bin/sh\r", "# ")
-OBEYS = ("0001:$s\r", "mp-0001:0\r\nmp-0001:0\r\nmsgport# ")
+OBEYS = ("mp 0001\r", "mp-0001:0\r\nmp-0001:0\r\nmsgport# ")
 MENU = " 1. Boot DragonFly [kernel]\r\n 9. Escape to loader prompt (also ESC)\r\nBooting in 9 seconds... "
 KERNEL = "Copyright (c) 2003-2020 The DragonFly Project.\r\nMounting root from cd9660:cd0\r\n"
 

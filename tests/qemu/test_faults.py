@@ -22,7 +22,7 @@ from tests.qemu.guest import TRANSCRIPTS, Guest
 
 MODULE = Path("mp_test.ko")
 ENDED = "mp-0001:{0}\r\nmp-0001:{0}\r\nmsgport# "
-ECHO = "kldload /mnt/mp_test.ko;s=$?;echo ...\r\n"
+ECHO = "kldload /mnt/mp_test.ko;mp 0001\r\n"
 TRACE = ("trace\r", "trace\r\npanic() at panic+0x257\r\ndb> ")
 PS = ("ps\r", "ps\r\ncpu 0\r\ndb> ")
 
@@ -197,7 +197,8 @@ def test_a_panic_at_unload_is_no_orderly_end(play: Callable[[Guest], Rig]) -> No
 
 def test_a_guest_that_cannot_unmount_is_told_at_boot_and_not_saved(play: Callable[[Guest], Rig]) -> None:
     probe = (
-        "msgport-probe: osreldate=500901 ncpus=2 invariants=1 spin=0 at=0xffffffff81c00000.\r\n"
+        "msgport-probe: osreldate=500901 ncpus=2 invariants=1 spin=0 at=0xffffffff81c00000 "
+        "messages=0xffffffff81d00000.\r\n"
         "msgport-probe: kernel=DragonFly 5.9\r\n"
     )
     fine, missing = ENDED.format(0).replace("0001", "0002"), ENDED.format(127).replace("0001", "0003")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from msgport.scenario.outcome import Outcome
-from msgport.transcript import Load, Segment, Sighting, lives, read
+from msgport.transcript import Load, Segment, Sighting, beside_console, excerpt, lives, read
 from tests.transcript.writer import Writer, two_outcomes
 
 ABC = Outcome("done", ("a", "b", "c"))
@@ -89,6 +89,30 @@ def test_two_channels_lose_only_what_neither_holds() -> None:
     load = only(Segment("\n".join(lines[::2]), "\n".join(lines[1:6])))
     assert load.complete
     assert seen(load) == {ABC: (900, True, 0), CAB: (100, True, 17)}
+
+
+def test_what_was_saved_of_the_message_buffer_is_a_channel_of_its_own() -> None:
+    lines = two_outcomes().lines
+    buffer = "older text\n" + two_outcomes(1).text + two_outcomes().text
+    text = "\n".join(lines[:3] + lines[4:]) + beside_console(excerpt(buffer, 0x5EED)) + "msgport# kldunload\n"
+    (segment,) = lives(text)
+    assert segment == Segment("\n".join(lines[:3] + lines[4:]) + "msgport# kldunload\n", two_outcomes().text)
+    assert only(segment).complete
+    assert not only(segment.console).complete
+
+
+def test_of_a_load_that_the_message_buffer_does_not_know_there_is_no_excerpt() -> None:
+    assert excerpt(two_outcomes(1).text, 0x5EED) == ""
+
+
+def test_a_panic_torn_on_the_console_is_told_by_the_message_buffer() -> None:
+    words = 'panic: assertion "port->mpu_td == curthread" failed in lwkt_thread_waitport at lwkt_msgport.c:9\n'
+    torn = words.replace("== curthread", "==cpuid = 1")
+    begun = Writer().begin().text
+    assert (of_console := only(begun + torn).panic) and of_console.name is None
+    assert (panic := only(Segment(begun + torn, begun + words)).panic) and panic.name is not None
+    # What is whole on the console stands.
+    assert only(Segment(begun + words, begun + torn)).panic == panic
 
 
 def test_records_that_differ_under_one_number_are_a_conflict() -> None:

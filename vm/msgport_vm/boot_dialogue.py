@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 
-from msgport_vm.console import SET_PROMPT, Console
+from msgport_vm.console import SET_UP, Console
 from msgport_vm.deaths import death
 from msgport_vm.debugger import DEBUGGER, REBOOT
 from msgport_vm.machine import MachineError
@@ -127,7 +127,7 @@ def _obeys(console: Console, said: list[str]) -> bool:
         said.append(heard.text)
         if heard.which == 0:
             break
-    done = console.ask(SET_PROMPT)
+    done = console.ask(SET_UP)
     end = time.monotonic() + SHELL_PATIENCE
     while (left := end - time.monotonic()) > 0:
         heard = console.hear([done], left)

@@ -19,7 +19,13 @@ SCREEN = 4000
 """How many characters of what was said last are kept to be shown when something goes wrong."""
 
 LINE = r"\A[^\n]*\n"
-SET_PROMPT = "PS1='msg''port# '"
+SET_UP = "PS1='msg''port# ';mp(){ s=$?;echo m''p-$1:$s;echo m''p-$1:$s;}"
+"""What makes any sh(1) one that can be asked: a prompt of its own, and a short word that tells a command's end.
+
+The end is told twice, because the kernel's own text can fall into the middle of anything.
+"""
+LONGEST = 200
+"""Characters of a command at most: a terminal's line holds 255."""
 PROMPT = r"msgport# \Z"
 PROMPT_COMES = 1.0
 """Seconds that a prompt may take after a command's end; one that never comes (torn by kernel text) is not missed."""
@@ -147,12 +153,11 @@ class Console:
         return said
 
     def ask(self, command: str) -> str:
-        """Type a shell command (at most 200 characters); the pattern of its end, whose group is its exit status.
+        """Type a shell command (at most LONGEST characters); the pattern of its end, whose group is its exit status.
 
-        What is typed comes back as an echo, which differs from what it makes the shell print. It is printed twice,
-        because the kernel's own text can fall into the middle of anything.
+        The shell was set up with SET_UP, or is by this command. What is typed comes back as an echo, which differs from
+        what it makes the shell print.
         """
         self._number += 1
-        mark = f"p-{self._number:04d}"
-        self.send(f"{command};s=$?;echo m''{mark}:$s;echo m''{mark}:$s\r")
-        return rf"m{mark}:(\d+)\r?\n"
+        self.send(f"{command};mp {self._number:04d}\r")
+        return rf"mp-{self._number:04d}:(\d+)\r?\n"

@@ -12,7 +12,7 @@ SOURCE = Path(__file__).parent / "probe" / "msgport_probe.c"
 
 _NUMBERS = re.compile(
     r"msgport-probe: osreldate=(?P<osreldate>\d+) ncpus=(?P<cpus>\d+) invariants=(?P<invariants>-?[01]) "
-    r"spin=(?P<spin>[01]) at=0x(?P<at>[0-9a-f]+)\."
+    r"spin=(?P<spin>[01]) at=0x(?P<at>[0-9a-f]+) messages=0x(?P<messages>[0-9a-f]+)\."
 )
 _KERNEL = re.compile(r"msgport-probe: kernel=([^\r\n]+)")
 
@@ -22,7 +22,7 @@ class Kernel:
     """A kernel: its version line, its ``__DragonFly_version``, its CPUs, and whether it has INVARIANTS (None: unknown).
 
     ``spin_builtin`` tells whether threads' built-in ports are spin ports. ``modules`` is an address in the part of the
-    kernel's memory that modules are loaded into.
+    kernel's memory that modules are loaded into, ``messages`` that of its ``struct msgbuf``.
     """
 
     version: str
@@ -31,6 +31,7 @@ class Kernel:
     invariants: bool | None
     spin_builtin: bool
     modules: int
+    messages: int
 
     @property
     def era(self) -> str:
@@ -51,4 +52,5 @@ def read_probe(text: str) -> Kernel | None:
         invariants=known.get(numbers["invariants"]),
         spin_builtin=numbers["spin"] == "1",
         modules=int(numbers["at"], 16),
+        messages=int(numbers["messages"], 16),
     )

@@ -108,6 +108,12 @@ class Machine(Protocol):
     def memory(self) -> bytes:
         """The memory in which the module's data may be found, after a panic or a hang; empty when out of reach."""
 
+    def messages(self) -> str:
+        """The kernel's message buffer, oldest text first, where it is a channel of its own beside the console.
+
+        Empty where it is none, or out of reach.
+        """
+
     def restart(self) -> None:
         """Bring it back after it died, panicked or hung."""
 

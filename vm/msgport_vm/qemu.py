@@ -14,7 +14,7 @@ from pathlib import Path
 from threading import Lock
 
 from msgport_vm.boot_dialogue import reach_shell
-from msgport_vm.console import Console, Heard
+from msgport_vm.console import LONGEST, Console, Heard
 from msgport_vm.deaths import death
 from msgport_vm.debugger import DEBUGGER, REBOOT, question
 from msgport_vm.direct_boot import STUB, assemble, pack
@@ -23,6 +23,7 @@ from msgport_vm.dragonfly import failed_handler
 from msgport_vm.guest_build import SCRIPT, GuestBuilder, Tools, require_era
 from msgport_vm.guest_environment import SOURCE as ENVIRONMENT
 from msgport_vm.guest_environment import with_settings
+from msgport_vm.guest_messages import read_messages
 from msgport_vm.guest_probe import SOURCE, Kernel, read_probe
 from msgport_vm.hostbuild import HostBuilder
 from msgport_vm.kept import LOG, Keeper, Kept
@@ -58,7 +59,7 @@ AFTER_PANIC = 10.0
 """Seconds of silence after a panic until it is clear that no debugger comes."""
 
 DEBUGGER_COMES = 3.0
-STATE_FORMAT = 2
+STATE_FORMAT = 3
 
 ABANDONED = 120.0
 """Seconds that a build waits for a machine with which nothing is done, though it is in use or dead."""
@@ -460,10 +461,12 @@ class QemuMachine:
 
     def _load(self, module: Path, tunables: Mapping[str, int], timeout: float) -> Generator[Event, None, Event]:
         """Load a module; return the event that ends it."""
-        stopped = (yield from self._set_environment(module, tunables, timeout)) or (yield from self._deliver([module]))
-        if stopped:
+        setting = yield from self._set_environment(module, tunables, timeout)
+        if isinstance(setting, Event):
+            return setting
+        if stopped := (yield from self._deliver([module])):
             return stopped
-        ended = yield from self._command(f"kldload {MOUNT_POINT}/{module.name}", timeout)
+        ended = yield from self._command(f"{setting}kldload {MOUNT_POINT}/{module.name}", timeout)
         if isinstance(ended, Event):
             return ended
         status, said = ended
@@ -474,11 +477,14 @@ class QemuMachine:
 
     def _set_environment(
         self, module: Path, tunables: Mapping[str, int], timeout: float
-    ) -> Generator[Event, None, Event | None]:
-        """Set the kernel's environment for a load of ``module``; return the event that prevents it."""
+    ) -> Generator[Event, None, str | Event]:
+        """Set the kernel's environment for a load of ``module``; return the event that prevents it.
+
+        Or return what is to stand before the load's own command: a line less is typed, and waited for.
+        """
         gone, self._environment = sorted(self._environment - set(tunables)), set(tunables)
         if not gone and not tunables:
-            return None
+            return ""
         if self._kenv is None:
             asked = yield from self._command("command -v kenv >/dev/null", timeout)
             if isinstance(asked, Event):
@@ -486,7 +492,9 @@ class QemuMachine:
             self._kenv = asked[0] == 0
         if self._kenv:
             orders = [f"kenv -u {name}" for name in gone] + [f"kenv {name}={tunables[name]}" for name in tunables]
-            order = ";".join(f"{order}>/dev/null" for order in orders)
+            order = "{ " + ";".join(orders) + ";}>/dev/null"
+            if len(order) <= LONGEST // 2:
+                return f"{order}&&"
         else:
             setter = self._setter(with_settings(self._compiled(ENVIRONMENT).read_bytes(), tunables, gone))
             if stopped := (yield from self._deliver([setter, module])):
@@ -497,7 +505,7 @@ class QemuMachine:
             return ended
         if ended[0] != 0 or failed_handler(ended[1]):
             return Event(EventKind.LOAD_FAILED, f"the guest cannot set its kernel's environment: {ended[1]}")
-        return None
+        return ""
 
     def _setter(self, content: bytes) -> Path:
         """A module file that is not on the CD as it is now."""
@@ -673,6 +681,13 @@ class QemuMachine:
         if process is None or kernel is None or not process.running:
             return b""
         return read_window(process.control, self._folder / "memory", kernel.modules)
+
+    def messages(self) -> str:
+        """The kernel's message buffer, read without the guest's help: see ``machine.Machine``."""
+        process, kernel = self._process, self._kernel
+        if process is None or kernel is None or not process.running:
+            return ""
+        return read_messages(process.control, self._folder / "memory", kernel.messages)
 
     def restart(self) -> None:
         """Bring it back to its first prompt, whatever became of it. Raises MachineError."""

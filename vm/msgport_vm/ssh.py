@@ -488,6 +488,10 @@ class SshMachine:
         """Nothing: a remote machine's memory is out of reach."""
         return b""
 
+    def messages(self) -> str:
+        """Nothing. It is the console already."""
+        return ""
+
     def restart(self) -> None:
         """Bring it back: connect anew, unload what is ours; reboot it if that fails and it is ours to reboot.
 

@@ -569,6 +569,10 @@ class UserlandMachine:
             self._bury(patience=0)
         return self._memory
 
+    def messages(self) -> str:
+        """Nothing. There is none: its console is a pipe, which loses nothing."""
+        return ""
+
     def restart(self) -> None:
         """Start it anew, whatever became of it."""
         if self._process is not None:

@@ -291,6 +291,10 @@ class VagrantMachine:
         """Nothing: the guest's memory is its provider's."""
         return b""
 
+    def messages(self) -> str:
+        """Nothing. It is the console already."""
+        return ""
+
     def restart(self) -> None:
         """Restore the guest, or reboot it: by itself, else by vagrant."""
         guest = self._up()

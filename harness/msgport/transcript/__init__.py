@@ -1,7 +1,20 @@
 """What came out of a machine, read: console text to records, to what each load observed."""
 
 from msgport.transcript.load import Load, Panic, RingEntry, Said, Sighting
-from msgport.transcript.reader import Segment, Transcript, lives, read
+from msgport.transcript.reader import Segment, Transcript, beside_console, excerpt, lives, read
 from msgport.transcript.records import Record
 
-__all__ = ["Load", "Panic", "Record", "RingEntry", "Said", "Segment", "Sighting", "Transcript", "lives", "read"]
+__all__ = [
+    "Load",
+    "Panic",
+    "Record",
+    "RingEntry",
+    "Said",
+    "Segment",
+    "Sighting",
+    "Transcript",
+    "beside_console",
+    "excerpt",
+    "lives",
+    "read",
+]

@@ -12,6 +12,8 @@ from msgport.transcript.load import Load, Panic, assemble
 from msgport.transcript.records import Found
 
 _BOOT = re.compile(r"^.*Copyright \(c\) .*The DragonFly Project\.", re.MULTILINE)
+_BUFFER, _CONSOLE = "[the kernel's message buffer, out of its memory]", "[its console again]"
+_EXCERPT = re.compile(rf"\n{re.escape(_BUFFER)}\n(.*?){re.escape(_CONSOLE)}\n", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -29,18 +31,41 @@ class Transcript:
     loads: tuple[Load, ...]
     panics: tuple[Panic, ...]
 
+    def load(self, nonce: int) -> Load | None:
+        """The first load with that nonce; None when not one of its records is there."""
+        return next((load for load in self.loads if load.nonce == nonce), None)
+
+
+def excerpt(buffer: str, nonce: int) -> str:
+    """What a kernel's message buffer has from a load's first record on; empty if it has none of it."""
+    first = buffer.find(f":{nonce:08x}:")
+    return buffer[buffer.rfind("\n", 0, first) + 1 :] if first >= 0 else ""
+
+
+def beside_console(buffer: str) -> str:
+    """Text from the message buffer, as it stands in saved console text: marked off from it."""
+    return f"\n{_BUFFER}\n{buffer}{'' if buffer.endswith(chr(10)) else chr(10)}{_CONSOLE}\n"
+
 
 def lives(text: str) -> list[Segment]:
-    """Cut saved console text at each boot of the kernel, so that a nonce used again after it means another load."""
+    """Cut saved text at each boot of the kernel, so that a nonce used again after it means another load.
+
+    What was saved of the message buffer beside the console becomes a channel of its own.
+    """
     starts = [match.start() for match in _BOOT.finditer(text)]
     cuts = [0, *(start for start in starts if start > 0), len(text)]
-    return [Segment(text[a:b]) for a, b in pairwise(cuts) if text[a:b].strip()]
+    return [
+        Segment(_EXCERPT.sub("", part), "".join(_EXCERPT.findall(part)))
+        for part in (text[a:b] for a, b in pairwise(cuts))
+        if part.strip()
+    ]
 
 
 def read(*segments: Segment | str) -> Transcript:
     """Read a transcript; one segment for each life of a machine, or a string when only its console is known.
 
-    The channels of a life are united: a record that both hold counts once, and is lost only if neither holds it.
+    The channels of a life are united: a record that both hold counts once, and is lost only if neither holds it. Of a
+    panic that is torn on the console the message buffer may still tell which it was.
     """
     loads: list[Load] = []
     strays: list[Panic] = []
@@ -64,6 +89,7 @@ def _life(segment: Segment) -> tuple[dict[int, list[Found]], dict[int, Panic], l
     for channel in (segment.console, segment.buffer):
         text = records.plain(channel)
         here = records.find(text)
+        first: dict[int, Panic] = {}
         for each in here:
             found[each.record.nonce].append(each)
         # A panic belongs to the load whose record began last before it: it may strike in the middle of one.
@@ -71,7 +97,8 @@ def _life(segment: Segment) -> tuple[dict[int, list[Found]], dict[int, Panic], l
         for place, (start, end) in enumerate(pairwise(begins)):
             panic = panics.find(text, start, end)
             if panic and place:
-                died.setdefault(here[place - 1].record.nonce, panic)
+                first.setdefault(here[place - 1].record.nonce, panic)
             elif panic:
                 strays.append(panic)
+        died |= {nonce: panic for nonce, panic in first.items() if nonce not in died or died[nonce].name is None}
     return found, died, strays

@@ -12,7 +12,7 @@
  * Faults strike on demand.  Variables, all read at kldload:
  *	standin.fault	which; see enum fault
  *	standin.after	lines that a load prints before it strikes
- *	standin.msgbuf	the message buffer's size in bytes
+ *	standin.msgbuf	the message buffer's size in bytes, as dmesg shows it
  */
 
 #include <sys/mman.h>
@@ -35,6 +35,7 @@
 #include <unistd.h>
 
 #include "host_private.h"
+#include "include/sys/msgbuf.h"
 #include "standin.h"
 #include "ul_abi.h"
 
@@ -106,7 +107,20 @@ to_console(const char *text, size_t length)
 	}
 }
 
-/* A ring: when it has run to twice its size, the older half goes. */
+/* The message buffer in memory, where modules and QEMU look for it. */
+static char ring[MSGBUF_SIZE];
+static struct msgbuf msgbuf = { .msg_magic = MSG_MAGIC,
+    .msg_size = sizeof(ring), .msg_ptr = ring };
+struct msgbuf *msgbufp = &msgbuf;
+
+static void
+to_ring(const char *text, size_t length)
+{
+	while (length-- > 0)
+		ring[msgbuf.msg_bufx++ % sizeof(ring)] = *text++;
+}
+
+/* As a file: when it has run to twice its size, the older half goes. */
 static void
 to_msgbuf(const char *text, size_t length)
 {
@@ -116,6 +130,7 @@ to_msgbuf(const char *text, size_t length)
 	char *kept;
 	ssize_t count;
 
+	to_ring(text, length);
 	if (fd < 0)
 		fd = open(MSGBUF, O_RDWR | O_CREAT | O_APPEND | O_TRUNC, 0644);
 	if (fd < 0 || write(fd, text, length) != (ssize_t)length)

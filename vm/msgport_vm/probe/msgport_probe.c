@@ -13,6 +13,7 @@
 #include <sys/kernel.h>
 #include <sys/module.h>
 #include <sys/errno.h>
+#include <sys/msgbuf.h>
 #include <sys/sysctl.h>
 #include <sys/thread.h>
 #include <sys/thread2.h>
@@ -90,8 +91,9 @@ probe_modevent(module_t mod, int type, void *unused)
 		spin = 0;
 		kgetenv_int("lwkt.use_spin_port", &spin);
 		kprintf("msgport-probe: osreldate=%d ncpus=%d invariants=%d "
-		    "spin=%d at=%p.\n", osreldate, ncpus, invariants, spin != 0,
-		    (void *)probe_known);
+		    "spin=%d at=%p messages=%p.\n", osreldate, ncpus,
+		    invariants, spin != 0, (void *)probe_known,
+		    (void *)msgbufp);
 		kprintf("msgport-probe: kernel=%s", version);
 		probe_make_stacks();
 	}
