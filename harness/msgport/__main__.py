@@ -2,7 +2,7 @@
 
 import sys
 
-INTERRUPTED = 3
+INTERRUPTED = UNTOLD = 3
 
 
 def main() -> int:
@@ -13,7 +13,17 @@ def main() -> int:
         streams.prepare()
         from msgport import cli
 
-        return cli.main()
+        try:
+            status = cli.main()
+        except SystemExit as ended:
+            # The parser's, after its help or what is wrong.
+            assert isinstance(ended.code, int)
+            status = ended.code
+        if not (lost := streams.lost()):
+            return status
+        print(f"msgport: {lost}", file=sys.stderr)
+        # What a command found is no better for being told to nobody.
+        return status or UNTOLD
     except KeyboardInterrupt:
         print("msgport: interrupted", file=sys.stderr)
         return INTERRUPTED

@@ -28,7 +28,7 @@ from msgport.scenario.canonical import content_hash
 from msgport.scenario.source import ScenarioError
 from msgport.selection import SelectionError, choose
 from msgport.selftest import command as selftest_command
-from msgport.streams import OutputError
+from msgport.streams import lost
 from msgport.targets import ENOUGH, GUEST_SECONDS, TargetError, add_options, chosen, positive, ran_on
 
 if TYPE_CHECKING:
@@ -53,16 +53,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for told in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(told, _interrupt)
     try:
-        try:
-            options = _parser().parse_args(arguments)
-            status: int = options.command(options)
-        finally:
-            # Here, where it can be told that nobody can read it.
-            sys.stdout.flush()
+        options = _parser().parse_args(arguments)
+        status: int = options.command(options)
     except (ScenarioError, SelectionError, TargetError, UsageError, ScheduleError) as error:
         return _fail(str(error), USAGE)
-    except OutputError as error:
-        return _fail(str(error), INCONCLUSIVE)
     except KeyboardInterrupt:
         return _fail("interrupted", INCONCLUSIVE)
     except ModuleNotFoundError as missing:
@@ -328,10 +322,9 @@ def _run(options: argparse.Namespace) -> int:
             progress.note(f"left behind on the machine: {left}")
     if folder is not None and folder.data is not None:
         done.sort(key=lambda result: names.index(result.variant.name))
-        try:
-            _show(done, folder.data, folder.path, ran_on(facts, target.machines), options)
-        except OutputError as error:
-            raise OutputError(f"{error}; results are in {folder.path}") from error
+        _show(done, folder.data, folder.path, ran_on(facts, target.machines), options)
+        if lost():
+            print(f"msgport: results are in {folder.path}", file=sys.stderr)
     if failure:
         _fail(failure, INCONCLUSIVE)
         return VIOLATES if exit_status(done) == VIOLATES else INCONCLUSIVE

@@ -15,23 +15,18 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 
-class OutputError(Exception):
-    """The report cannot be written: its reader went away, or its disk is full. The message tells which."""
-
-
 class _Report(io.FileIO):
-    """Standard output: raises OutputError, once. What comes after that has no reader, and is let go."""
+    """Standard output: once its reader went away or its disk is full, all is let go, and ``trouble`` says why."""
 
-    _lost = False
+    trouble: OSError | None = None
 
     def write(self, data: ReadableBuffer, /) -> int:
-        if self._lost:
-            return memoryview(data).nbytes
-        try:
-            return super().write(data)
-        except OSError as error:
-            self._lost = True
-            raise OutputError(f"cannot write the report: {error.strerror}") from error
+        if self.trouble is None:
+            try:
+                return super().write(data)
+            except OSError as error:
+                self.trouble = error
+        return memoryview(data).nbytes
 
 
 class _Remarks(io.FileIO):
@@ -57,6 +52,13 @@ def prepare() -> None:
         sys.stdin = os.fdopen(0, closefd=False)
     sys.stdout = _like(sys.stdout, _Report(1, "wb", closefd=False))
     sys.stderr = _like(sys.stderr, _Remarks(2, "wb", closefd=False))
+
+
+def lost() -> str:
+    """Write out what is still to be written of the report; say why it is lost, empty when it is not."""
+    sys.stdout.flush()
+    raw = getattr(sys.stdout.buffer, "raw", None)
+    return f"cannot write the report: {raw.trouble.strerror}" if isinstance(raw, _Report) and raw.trouble else ""
 
 
 def _like(old: TextIO | None, raw: io.FileIO) -> TextIO:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -10,6 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from msgport.selftest.faults import altered_files, chosen
+from msgport_vm.userland import default_sources
+
+VARIANT = "fifo-one-sender/P=spin"
 MSGPORT = [sys.executable, "-m", "msgport"]
 
 
@@ -42,9 +47,10 @@ def test_a_report_that_nobody_can_read_is_inconclusive_and_tells_where_the_resul
     stdout, said = broken
     done = ended(["run", "say", "--results", str(tmp_path / "r")], stdout)
     assert done.returncode == 3
-    assert done.stderr.splitlines()[-1] == (
-        f"msgport: cannot write the report: {said}; results are in {tmp_path / 'r'}"
-    )
+    assert done.stderr.splitlines()[-2:] == [
+        f"msgport: results are in {tmp_path / 'r'}",
+        f"msgport: cannot write the report: {said}",
+    ]
     assert "Traceback" not in done.stderr and (tmp_path / "r" / "results.json").exists()
 
 
@@ -54,6 +60,43 @@ def test_output_that_nobody_can_read_is_told_and_inconclusive(broken: tuple[int,
     done = ended(arguments, stdout)
     assert done.returncode == 3
     assert done.stderr.splitlines() == [f"msgport: cannot write the report: {said}"]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with message ports that violate, a run of theirs, ``wrong``, and one of the right ones, ``right``."""
+    folder = tmp_path_factory.mktemp("runs")
+    copy = folder / "userland"
+    shutil.copytree(default_sources(), copy)
+    for file, text in altered_files(*chosen(["last-in-first-out"], "implementation")).items():
+        (copy / file).write_text(text)
+    assert ended(["run", VARIANT, "--results", str(folder / "right")]).returncode == 0
+    assert ended(["run", VARIANT, "--userland", str(copy), "--results", str(folder / "wrong")]).returncode == 1
+    return folder
+
+
+@pytest.mark.parametrize("command", ["run", "check", "compare"])
+def test_what_violates_does_so_whether_anybody_reads_it_or_not(
+    command: str, broken: tuple[int, str], runs: Path, tmp_path: Path
+) -> None:
+    stdout, said = broken
+    arguments = {
+        "run": [VARIANT, "--userland", str(runs / "userland"), "--results", str(tmp_path / "r")],
+        "check": [str(path) for path in (runs / "wrong").glob("*/transcript.txt")],
+        "compare": [str(runs / "right"), str(runs / "wrong")],
+    }
+    done = ended([command, *arguments[command]], stdout)
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (1, f"msgport: cannot write the report: {said}")
+
+
+def test_a_bad_file_is_one_whether_anybody_reads_what_is_allowed_or_not(
+    broken: tuple[int, str], tmp_path: Path
+) -> None:
+    stdout, _ = broken
+    file = tmp_path / "own.msgport"
+    file.write_text("MSGPORT own\n{ port P owner T0 }\n T0 ;\n r0 = getport P ;\nalways 0:r0 != null\n")
+    done = ended(["explore", str(file)], stdout)
+    assert done.returncode == 2 and "this expectation is wrong" in done.stderr
 
 
 def test_progress_that_nobody_can_see_changes_nothing(broken: tuple[int, str], tmp_path: Path) -> None:
