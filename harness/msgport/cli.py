@@ -107,8 +107,8 @@ def _parser() -> argparse.ArgumentParser:
         help=f"seconds a variant (default: at most 0.5, on a real kernel 0.25: {ENOUGH} executions are enough "
         "where every allowed outcome was seen)",
     )
-    limit.add_argument("--iterations", type=positive, default=0, metavar="N", help="executions a variant")
-    run.add_argument("--seed", type=_seed, default=1, metavar="N", help="seed of what is left to chance (default: 1)")
+    limit.add_argument("--iterations", type=positive, metavar="N", help="executions a variant")
+    run.add_argument("--seed", type=_seed, metavar="N", help=f"seed of what is left to chance (default: {plan.SEED})")
     plan.add_options(run)
     run.add_argument("--judge", choices=["both", "manual"], default="both", help="whose word counts (default: both)")
     run.add_argument("--require-seen", action="store_true", help="an unseen `sometimes` is inconclusive")
@@ -281,10 +281,11 @@ def _run(options: argparse.Namespace) -> int:
         for models in variants:
             schedules.command_of(models.variant, planned)
     if options.time or options.iterations:
-        limits = Limits(options.time or 0, options.iterations)
+        limits = Limits(options.time or 0, options.iterations or 0)
     else:
         limits = Limits(target.seconds, enough=ENOUGH)
-    order = campaign.Order(limits, options.seed, _fresh_nonce(), options.judge, options.require_seen)
+    seed = plan.SEED if options.seed is None else options.seed
+    order = campaign.Order(limits, seed, _fresh_nonce(), options.judge, options.require_seen)
     names = [models.variant.name for models in variants]
     machines: list[Machine] = []
     done: list[VariantResult] = []
@@ -387,6 +388,8 @@ def _check(options: argparse.Namespace) -> int:
 def _claims(options: argparse.Namespace) -> int:
     from msgport.report import claims, findings
 
+    if options.results and options.format != "text":
+        raise UsageError(f"--format {options.format} is for the claims alone; --results gives Markdown: leave one out")
     runs = _runs(options.results)
     variants = choose([], None)
     covered = claims.coverage(map(consult, variants))

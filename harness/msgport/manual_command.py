@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from msgport.files import write_whole
 from msgport.manual.api import Era
-from msgport.targets import Target, add_options, chosen, ran_on
+from msgport.targets import USERLAND, Target, TargetError, add_options, chosen, given, ran_on
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
@@ -52,6 +52,8 @@ def _manual(options: argparse.Namespace) -> int:
     from msgport_vm.machine import MachineError
 
     target = chosen(options)
+    if not options.run:
+        _refuse_idle(options)
     try:
         source = source_of(options.page.read_bytes(), str(options.page))
         page = parse(source.lines, source.file)
@@ -85,6 +87,14 @@ def _manual(options: argparse.Namespace) -> int:
         _fail(failure, MACHINE_FAILURE)
         return 1 if exit_status(results) == 1 else MACHINE_FAILURE
     return exit_status(results)
+
+
+def _refuse_idle(options: argparse.Namespace) -> None:
+    """Raise TargetError for options that only a machine uses: the era and the CPUs shape what is read and written."""
+    idle = ["--target"] if options.target != USERLAND else []
+    idle += [option for option in given(options) if option != "--cpus"]
+    if idle:
+        raise TargetError(f"{', '.join(idle)}: for the machine that --run runs the examples on; give that as well")
 
 
 @contextmanager

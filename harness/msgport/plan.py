@@ -13,6 +13,9 @@ EXHAUSTIVE_LIMIT = 20_000
 SAMPLES = 1000
 """Schedules of a variant when nobody says how many: at most, and by chance."""
 
+SEED = 1
+"""When nobody says another."""
+
 MOST_DEPTH = 64
 
 
@@ -47,7 +50,7 @@ class Plan:
     mode: Mode
     grain: Grain = Grain.CALL
     schedules: int = 0
-    seed: int = 1
+    seed: int = SEED
     depth: int = 3
     schedule: str = ""
 
@@ -55,6 +58,15 @@ class Plan:
     def limit(self) -> int:
         """How many schedules at most."""
         return self.schedules or (EXHAUSTIVE_LIMIT if self.mode is Mode.EXHAUSTIVE else SAMPLES)
+
+
+USED_BY = {
+    "--seed": ("seed", (FREE, Mode.RANDOM, Mode.PCT)),
+    "--iterations": ("iterations", (FREE, Mode.EXHAUSTIVE, Mode.RANDOM, Mode.PCT)),
+    "--grain": ("grain", tuple(Mode)),
+    "--depth": ("depth", (Mode.PCT,)),
+}
+"""Options, with where their values are and the schedules that use them; none has a default, as in ``targets``."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -70,10 +82,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--grain",
         choices=[str(grain) for grain in Grain],
-        default=Grain.CALL,
-        help="a step is a call, or an access to what is shared",
+        help="a step is a call (the default), or an access to what is shared",
     )
-    group.add_argument("--depth", type=positive, default=3, metavar="N", help="of pct (default: 3)")
+    group.add_argument("--depth", type=positive, metavar="N", help="of pct (default: 3)")
     group.add_argument("--replay", metavar="SCHEDULE", help="the one schedule that a report shows, of one variant")
 
 
@@ -81,19 +92,28 @@ def planned(options: argparse.Namespace) -> Plan | None:
     """The plan that a command line asks for; None when the machine is to run freely. Raises TargetError."""
     if options.replay is not None and options.schedule != FREE:
         raise TargetError("--replay is a schedule, and --schedule asks for others: give one of them")
-    if options.replay is None and options.schedule == FREE:
-        if options.grain != Grain.CALL:
-            raise TargetError("--grain is for a chosen schedule: give --schedule exhaustive, random or pct")
+    mode = Mode.REPLAY if options.replay is not None else options.schedule
+    asked = _asked(mode)
+    for option, (field, users) in USED_BY.items():
+        if getattr(options, field) is not None and mode not in users:
+            raise TargetError(
+                f"{option} is for {', '.join(map(_asked, users))}; {asked} does not use it: leave it out, or ask for "
+                "another schedule"
+            )
+    if mode == FREE:
         return None
-    asked = "--replay" if options.replay is not None else f"--schedule {options.schedule}"
     if options.target != "userland":
         raise TargetError(f"{asked} is for --target userland: nobody chooses the steps of {options.target}")
     if options.time is not None:
         raise TargetError(f"{asked} counts schedules, not seconds: give --iterations in place of --time")
     if options.cpus or options.environment or options.era not in ("auto", "E") or getattr(options, "machines", 1) > 1:
         raise TargetError(f"--cpus, --env, --era and --machines are for machines that run freely, without {asked}")
-    if options.depth > MOST_DEPTH:
-        raise TargetError(f"--depth is 1 to {MOST_DEPTH}, not {options.depth}")
-    mode = Mode.REPLAY if options.replay is not None else Mode(options.schedule)
-    grain = Grain(options.grain)
-    return Plan(mode, grain, options.iterations, options.seed, options.depth, options.replay or "")
+    if (depth := options.depth or Plan.depth) > MOST_DEPTH:
+        raise TargetError(f"--depth is 1 to {MOST_DEPTH}, not {depth}")
+    grain, seed = Grain(options.grain or Plan.grain), SEED if options.seed is None else options.seed
+    return Plan(Mode(mode), grain, options.iterations or 0, seed, depth, options.replay or "")
+
+
+def _asked(mode: str) -> str:
+    """How a command line asks for it."""
+    return "--replay" if mode == Mode.REPLAY else f"--schedule {mode}"

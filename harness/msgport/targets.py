@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -210,6 +210,11 @@ def add_options(parser: argparse.ArgumentParser, default: str = "userland") -> N
     parser.add_argument("--allow-panic", action="store_true", help="over ssh: the machine may be crashed and rebooted")
 
 
+def given(options: argparse.Namespace) -> Iterator[str]:
+    """The options of ``add_options`` that a command line has and ``USED_BY`` lists."""
+    return (option for option, (field_, _) in USED_BY.items() if getattr(options, field_))
+
+
 def chosen(options: argparse.Namespace) -> Target:
     """The machine that a command line asks for, by the options of ``add_options``.
 
@@ -217,23 +222,23 @@ def chosen(options: argparse.Namespace) -> Target:
     a folder that is not the userland machine's.
     """
     kind = _kind(options.target)
-    given: dict[str, Any] = {}
-    for option, (field_, users) in USED_BY.items():
-        if not (value := getattr(options, field_)):
-            continue
+    fields: dict[str, Any] = {}
+    for option in given(options):
+        field_, users = USED_BY[option]
         if kind not in users:
             raise TargetError(
                 f"{option} is for {' and '.join(users)}; --target {options.target} does not use it: "
                 "leave it out, or name another target"
             )
-        given[field_] = dict(value) if field_ == "environment" else value
+        value = getattr(options, field_)
+        fields[field_] = dict(value) if field_ == "environment" else value
     if options.userland and not (options.userland / MESSAGE_PORTS).is_file():
         raise TargetError(f"--userland {options.userland}: no copy of vm/userland, for it has no {MESSAGE_PORTS}")
     return Target(
         options.target,
         machines=getattr(options, "machines", 1),
         era=None if options.era == AUTO else Era(options.era),
-        **given,
+        **fields,
     )
 
 

@@ -88,6 +88,25 @@ def test_the_era_to_hold_it_against_can_be_chosen(tmp_path: Path, capsys: pytest
     assert "The page has no example program." in out
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--target", "ssh://root@localhost"], "--target: "),
+        (["--userland", str(default_sources())], "--userland: "),
+        (["--target", "qemu", "--cpus", "2", "--image", "x.iso", "--memory", "512"], "--target, --image, --memory: "),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_options_of_a_machine_are_refused_where_none_runs(
+    options: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["manual", str(written(tmp_path, page())), *options]) == 2
+    assert capsys.readouterr() == (
+        "",
+        f"msgport: {said}for the machine that --run runs the examples on; give that as well\n",
+    )
+
+
 def test_modules_are_written_where_they_are_wanted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = written(tmp_path, page(ASKED_IN_TURN, POLLS))
     assert main(["manual", str(path), "--out", str(tmp_path / "out")]) == 0

@@ -121,6 +121,13 @@ def test_claims_prints_a_count_of_every_state(capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().out.splitlines()[-1].split(":")[0].endswith("claims")
 
 
+def test_tables_of_runs_are_not_had_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    kept = Path(__file__).parents[2] / "results" / "dragonfly-5.9" / "smp1"
+    assert main(["claims", "--results", str(kept), "--format", "json"]) == 2
+    told = capsys.readouterr()
+    assert told.out == "" and "--results gives Markdown" in told.err
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [

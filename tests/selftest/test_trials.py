@@ -172,6 +172,15 @@ def test_survivors_and_failures_are_told_in_full() -> None:
     jsonschema.validate(as_json(trials, [], 1.0, {"executions": 1, "jobs": 1, "host_cores": 1}, complete=True), schema)
 
 
+@pytest.mark.parametrize("options", [["--jobs", "2"], ["--format", "json"]], ids=" ".join)
+def test_options_of_a_trial_are_refused_where_faults_are_only_listed(
+    options: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["selftest", "--list", *options]) == 2
+    told = capsys.readouterr()
+    assert told.out == "" and "--list tries none" in told.err
+
+
 def test_an_unknown_name_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["selftest", "no-such-fault"]) == 2
     assert "no fault no-such-fault" in capsys.readouterr().err

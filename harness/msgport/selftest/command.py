@@ -40,6 +40,8 @@ def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
 def _selftest(options: argparse.Namespace) -> int:
     from msgport.selftest.faults import FaultError, altered_files, chosen
 
+    if options.list and (options.jobs or options.format != "text"):
+        return _fail("--jobs and --format are for faults that are tried; --list tries none: leave it out", USAGE)
     try:
         faults = chosen(options.faults, options.kind)
         for fault in faults:
