@@ -24,7 +24,7 @@ from msgport.kmod.module import Module, generate
 from msgport.manual.api import Era
 from msgport.manual.panics import ASSERTIONS
 from msgport.report.data import VariantResult, run_data
-from msgport.report.results import ResultsFolder
+from msgport.report.results import ResultsError, ResultsFolder
 from msgport.scenario.outcome import ANY, ANYTHING, matches
 from msgport.scenario.source import ScenarioError
 from msgport.transcript import Load
@@ -95,6 +95,9 @@ def run(
         ended = "done"
     except (KeyboardInterrupt, GeneratorExit):
         ended = "interrupted"
+        raise
+    except ResultsError:
+        ended = "results-failure"
         raise
     finally:
         # Here, not when it is collected: nothing may use a machine after this.

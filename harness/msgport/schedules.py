@@ -18,7 +18,7 @@ from msgport.kmod.rows import Layout
 from msgport.manual.panics import classify
 from msgport.plan import Mode, Plan, ScheduleError
 from msgport.report.data import Schedules, VariantResult, run_data
-from msgport.report.results import ResultsFolder
+from msgport.report.results import ResultsError, ResultsFolder
 from msgport.scenario.canonical import written
 from msgport.scenario.outcome import Outcome
 from msgport.scenario.program import Variant
@@ -65,6 +65,9 @@ def run(
             ended = "done"
         except (KeyboardInterrupt, GeneratorExit):
             ended = "interrupted"
+            raise
+        except ResultsError:
+            ended = "results-failure"
             raise
         finally:
             background.shutdown(cancel_futures=True)

@@ -11,9 +11,12 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+import jsonschema
 import pytest
 
+import msgport.report
 from msgport import campaign
 from msgport.campaign import Order
 from msgport.check.models import consult
@@ -25,6 +28,8 @@ from msgport.report.results import ResultsError, ResultsFolder
 from msgport.selection import choose
 from msgport_vm.machine import Event, EventKind
 from msgport_vm.userland import UserlandMachine
+
+SCHEMA = json.loads((Path(msgport.report.__file__).parent / "results.schema.json").read_text())
 
 
 def run(folder: Path, *arguments: str) -> tuple[int, dict[str, object]]:
@@ -161,22 +166,27 @@ def test_results_are_never_written_over(tmp_path: Path, capsys: pytest.CaptureFi
     assert (tmp_path / "r" / "results.json").read_bytes() == before
 
 
+@pytest.mark.parametrize("how", [[], ["--schedule", "random", "--iterations", "5"]], ids=["free", "scheduled"])
 def test_a_disk_that_fills_up_ends_the_run_and_keeps_what_was_judged(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    how: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     whole = ResultsFolder.write
 
-    def full(self: ResultsFolder, data: dict[str, list[object]]) -> None:
-        if len(data["variants"]) > 1:
+    def full(self: ResultsFolder, data: dict[str, Any]) -> None:
+        # For the last one there is the reserve.
+        if data["ended"] == "running" and len(data["variants"]) > 1:
             raise ResultsError(f"cannot write results: {os.strerror(errno.ENOSPC)}")
         whole(self, data)
 
     monkeypatch.setattr(ResultsFolder, "write", full)
+    monkeypatch.setattr(campaign, "WRITE_EVERY", 0.0)
     folder = tmp_path / "r"
-    assert main(["run", "say", "double-send", "--results", str(folder)]) == 3
+    assert main(["run", "domsg-reply", "double-send", "say", "--results", str(folder), *how]) == 3
     assert "No space left on device" in capsys.readouterr().err
     data = json.loads((folder / "results.json").read_text())
-    assert verdicts(data) == {"say": "conforms"} and data["complete"] is False
+    jsonschema.validate(data, SCHEMA)
+    assert verdicts(data) == {"domsg-reply": "conforms", "double-send": "conforms"}
+    assert (data["ended"], data["complete"]) == ("results-failure", False)
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])

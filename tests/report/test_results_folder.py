@@ -71,9 +71,9 @@ def test_a_disk_that_fills_up_has_room_for_how_the_run_ended(tmp_path: Path, mon
             variants.append({"name": f"variant-{number}", "values": ["a"] * 20})
             folder.write({"ended": "running", "variants": variants})
             folder.write_file(f"variant-{number}", "transcript.txt", "x" * 2000)
-    folder.write({"ended": "machine-failure", "variants": variants})
+    folder.write({"ended": "results-failure", "variants": variants})
     data = json.loads((tmp_path / "results.json").read_text())
-    assert (data["ended"], len(data["variants"])) == ("machine-failure", len(variants))
+    assert (data["ended"], len(data["variants"])) == ("results-failure", len(variants))
 
 
 def test_a_folder_without_room_for_results_is_refused_at_once(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def exit_status(results: Sequence[VariantResult]) -> int:
 def run_data(
     environment: Mapping[str, Any], results: Sequence[VariantResult], *, complete: bool = True, ended: str = "done"
 ) -> dict[str, Any]:
-    """The run as the schema has it. ``ended``: done, running, interrupted, or machine-failure.
+    """The run as the schema has it. ``ended``: a word of the schema, ``done`` if it is complete.
 
     ``environment`` is the stamp: what ``Machine.boot`` told (``dataclasses.asdict(facts)``), with ``seed``, ``judge``
     and whatever else a reader needs to run it again. The versions of msgport and Python are added to it.
