@@ -145,6 +145,23 @@ def test_a_dumb_terminal_gets_a_line_a_variant(
     assert capsys.readouterr().err == "[1/1] pair: conforms (2 executions)\n"
 
 
+@pytest.mark.parametrize(
+    ("detail", "shown"),
+    [
+        ("pair.c does not compile\npair.c:1: error\n 1 | int\n", "pair.c does not compile; 2 more lines in the report"),
+        ("the machine hung\nlogin:", "the machine hung; 1 more line in the report"),
+        ("it needs 3 CPUs", "it needs 3 CPUs"),
+    ],
+)
+def test_a_variant_takes_one_line_whatever_a_compiler_or_a_console_said(
+    detail: str, shown: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    with RunProgress(["pair"]) as progress:
+        progress.judged(VariantResult(VARIANT, Verdict(Kind.INCONCLUSIVE, detail)))
+    assert capsys.readouterr().err == f"[1/1] {VARIANT.name}: inconclusive ({shown})\n"
+
+
 def test_nothing_judged_is_said() -> None:
     assert "Nothing was judged" in text()
 

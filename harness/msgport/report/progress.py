@@ -62,7 +62,13 @@ class RunProgress:
         if verdict.kind is Kind.VIOLATES or not self._live:
             self._console.print(
                 f"[{self._done}/{len(self._names)}] {result.variant.name}: {verdict.kind}",
-                f"({counted(verdict.executions, 'execution')})" if verdict.executions else f"({verdict.detail})",
+                f"({counted(verdict.executions, 'execution') if verdict.executions else _in_short(verdict.detail)})",
                 markup=False,
                 soft_wrap=True,
             )
+
+
+def _in_short(detail: str) -> str:
+    """The first line of what may be all that a compiler said, or a console's screen."""
+    first, *rest = detail.splitlines() or [""]
+    return f"{first}; {counted(len(rest), 'more line')} in the report" if rest else first
