@@ -323,6 +323,24 @@ def test_a_compiler_that_does_not_work_is_told_from_none(tmp_path: Path) -> None
     assert caught.value.screen == ""
 
 
+def test_a_compiler_that_does_not_say_its_version_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("msgport_vm.userland.ANSWER_TIMEOUT", 0.1)
+    sleeper = tmp_path / "cc"
+    sleeper.write_text("#!/bin/sh\nexec sleep 600\n")
+    sleeper.chmod(0o755)
+    with pytest.raises(MachineError, match=f"found but does not work: {sleeper} --version does not end within 0.1 s"):
+        find_compiler(str(sleeper))
+
+
+def test_a_compiler_that_does_not_end_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("msgport_vm.userland.COMPILE_TIMEOUT", 0.1)
+    sleeper = tmp_path / "cc"
+    sleeper.write_text('#!/bin/sh\n[ "$1" = --version ] && exec echo "cc 1"\nexec sleep 600\n')
+    sleeper.chmod(0o755)
+    with pytest.raises(BuildError, match=rf"\.c was not compiled: {sleeper} does not end within 0.1 s"):
+        UserlandMachine(compiler=str(sleeper), cache=tmp_path / "cache").boot()
+
+
 def test_a_module_that_is_not_written_whole_is_not_there(
     machine: UserlandMachine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,12 +6,14 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 
-def run(command: Sequence[str], seconds: float, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run a command in ``folder`` and gather what it prints.
+def run(
+    command: Sequence[str], seconds: float, folder: Path | None = None, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command in ``folder`` and gather what it prints; ``environment`` is all that it sees, if it is given.
 
     Raises OSError when it does not start, subprocess.TimeoutExpired when it was ended, after so many seconds, together
     with all that it had started: a compiler is several programs.
@@ -19,6 +21,7 @@ def run(command: Sequence[str], seconds: float, folder: Path | None = None) -> s
     with subprocess.Popen(
         command,
         cwd=folder,
+        env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

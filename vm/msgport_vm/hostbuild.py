@@ -18,7 +18,7 @@ from msgport_vm.compiled import CompiledModules, copy_whole
 from msgport_vm.dragonfly import era_of
 from msgport_vm.machine import BuildError, MachineError, UnusableFileError
 from msgport_vm.scratch import Scratch
-from msgport_vm.userland import Toolchain, default_cache, find_compiler
+from msgport_vm.userland import COMPILE_TIMEOUT, Toolchain, default_cache, find_compiler
 
 FLAGS = (
     # What is tested is in the kernel: for the module -O2 costs half as much time again and shows nothing more.
@@ -37,8 +37,6 @@ STDINT = "#include <machine/stdint.h>\n" + "".join(
     for sign in ("int", "uint")
     for name in (*(f"{sign}{width}" for width in (8, 16, 32, 64)), f"{sign}ptr", f"{sign}max")
 )
-COMPILE_TIMEOUT = 300.0
-"""Seconds for one module, which takes one where nothing is wrong."""
 
 _VERSION = re.compile(r"^#[ \t]*define[ \t]+__DragonFly_version[ \t]+(\d+)", re.MULTILINE)
 _OPTION_HEADER = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*[<"]((?:opt|use)_\w+\.h)[>"]', re.MULTILINE)

@@ -25,6 +25,7 @@ from typing import IO
 
 import platformdirs
 
+from msgport_vm.bounded import run
 from msgport_vm.compiled import CompiledModules, unwritable
 from msgport_vm.dragonfly import FIRST_VERSIONS
 from msgport_vm.machine import BuildError, Event, EventKind, Facts, MachineError, UnloadRefusedError
@@ -39,6 +40,12 @@ LEAN = ("-O0", "-fno-asynchronous-unwind-tables", "-shared", "-nostdlib")
 MODULE_FLAGS = (*KERNEL_FLAGS, "-DKLD_MODULE", "-fno-common", "-Wall", "-Werror", *LEAN)
 SANITIZERS = {"": (), "address,undefined": ("-fno-sanitize-recover=all",), "thread": ()}
 MAX_CPUS = 256  # as in host/main.c
+ANSWER_TIMEOUT = 60.0
+"""Seconds for a compiler to say its version."""
+
+COMPILE_TIMEOUT = 300.0
+"""Seconds for one file, which takes one or two where nothing is wrong."""
+
 BOOT_TIMEOUT = 20.0
 END_TIMEOUT = 5.0
 SLICE = 0.5
@@ -88,11 +95,12 @@ def find_compiler(wanted: str | None = None) -> Toolchain:
         command = (path, *options)
         shown = shlex.join(command)
         try:
-            said = subprocess.run(
-                [*command, "--version"], capture_output=True, text=True, errors="replace", check=False
-            )
+            said = run([*command, "--version"], ANSWER_TIMEOUT)
         except OSError as error:
             broken.append(f"{shown} does not run: {error.strerror}")
+            continue
+        except subprocess.TimeoutExpired:
+            broken.append(f"{shown} --version does not end within {ANSWER_TIMEOUT:g} s")
             continue
         if said.returncode == 0 and said.stdout.strip():
             return Toolchain(command, said.stdout.strip().splitlines()[0])
@@ -131,26 +139,24 @@ def era_flags(era: str) -> tuple[str, ...]:
 
 
 def compile_with(command: list[str], folder: Path | None, what: str) -> None:
-    """Run a compiler. Raises BuildError when the source is at fault, OSError when there is no room on the disk."""
+    """Run a compiler.
+
+    Raises BuildError when the source is at fault or the compiler does not end, OSError when there is no room on the
+    disk.
+    """
     try:
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            env={**os.environ, "LC_ALL": "C"},
-            check=False,
-        )
+        done = run(command, COMPILE_TIMEOUT, folder, {**os.environ, "LC_ALL": "C"})
+    except subprocess.TimeoutExpired as error:
+        raise BuildError(f"{what} was not compiled: {command[0]} does not end within {COMPILE_TIMEOUT:g} s") from error
     except OSError as error:
         raise BuildError(f"{what} could not be compiled: {error}") from error
-    for line in done.stdout.splitlines() if done.returncode else ():
+    said = done.stdout + done.stderr
+    for line in said.splitlines() if done.returncode else ():
         for number in (errno.ENOSPC, errno.EDQUOT):
             if os.strerror(number) in line:
                 raise OSError(number, line)
     if done.returncode != 0:
-        raise BuildError(f"{what} does not compile (exit status {done.returncode})", done.stdout)
+        raise BuildError(f"{what} does not compile (exit status {done.returncode})", said)
 
 
 def _object(source: Path, command: list[str], toolchain: Toolchain, headers: bytes, objects: Path, aside: Path) -> Path:
