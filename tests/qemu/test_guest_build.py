@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import resource
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -109,6 +110,17 @@ def test_a_module_that_other_text_fell_into_is_sent_again(build: Callable[..., b
 def test_one_that_never_comes_whole_is_not_built(build: Callable[..., bytes]) -> None:
     with pytest.raises(BuildError, match=r"m\.ko did not come whole over the guest's console"):
         build(Shell((0, "cc\n"), *[(0, "begin-base64 644 m.ko\n")] * ATTEMPTS))
+
+
+def test_one_that_there_is_no_room_for_leaves_no_half_in_its_place(build: Callable[..., bytes], tmp_path: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(MODULE) // 2, limits[1]))
+    try:
+        with pytest.raises(BuildError, match=r"m\.ko cannot be written: .*File too large"):
+            build(Shell((0, "cc\n"), (0, sent()), (0, "")))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [path.name for path in (tmp_path / "source").iterdir()] == ["m.c"]
 
 
 def test_the_same_source_is_built_once_for_a_guest(build: Callable[..., bytes]) -> None:

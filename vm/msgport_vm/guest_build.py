@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from msgport_vm.compiled import CompiledModules
+from msgport_vm.compiled import CompiledModules, copy_whole
 from msgport_vm.dragonfly import era_of, missing_for_build
 from msgport_vm.machine import BuildError, MachineError, UnusableFileError
 
@@ -136,7 +136,9 @@ class GuestBuilder:
             aside.mkdir(exist_ok=True)
             (aside / "Makefile").write_text(makefile(file.stem, invariants), encoding="utf-8")
             shutil.copyfile(file, aside / file.name)
-            module.write_bytes(self._fetch([SCRIPT, aside / "Makefile", aside / file.name], file))
+            came = aside / module.name
+            came.write_bytes(self._fetch([SCRIPT, aside / "Makefile", aside / file.name], file))
+            copy_whole(came, module)
             self._compiled.keep(key, module)
         except OSError as error:
             raise BuildError(f"{module} cannot be written: {error}") from error
