@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pycdlib
 
+from msgport_vm.scratch import Scratch
 from msgport_vm.userland import default_cache, default_sources, find_compiler
 from tests.standin.packages import candidates, unpack
 
@@ -78,9 +79,8 @@ def _aside(place: Path) -> Iterator[Path | None]:
     if place.is_dir():
         yield None
         return
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".building-", dir=place.parent) as name:
-        aside = Path(name, "whole")
+    with Scratch(place.parent / "standins") as scratch:
+        aside = scratch.path / "whole"
         aside.mkdir()
         yield aside
         try:

@@ -383,6 +383,10 @@ def test_a_cache_without_room_for_a_module_is_named(
         build(machine, tmp_path, 'kprintf("never kept");')
 
 
+LASTING = {"objects", "machines", "turn.lock"}
+"""What a cache holds when nothing in it is built."""
+
+
 def test_a_cache_without_room_for_the_machine_is_named_and_keeps_no_half_of_it(tmp_path: Path) -> None:
     full, cache = tmp_path / "cc", tmp_path / "cache"
     full.write_text(
@@ -393,7 +397,22 @@ def test_a_cache_without_room_for_the_machine_is_named_and_keeps_no_half_of_it(t
     full.chmod(0o755)
     with pytest.raises(MachineError, match=r"cannot write in .*cache: .*as: .*\.o: No space.*MSGPORT_CACHE names"):
         UserlandMachine(compiler=str(full), cache=cache).boot()
-    assert [path.name for path in cache.rglob("*")] == ["objects"]
+    assert {path.name for path in cache.rglob("*")} == LASTING
+
+
+def test_what_a_run_that_was_killed_while_it_built_the_machine_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    compiler, cache = tmp_path / "cc", tmp_path / "cache"
+    compiler.write_text('#!/bin/sh\n[ "$1" = --version ] && exec echo "cc 1"\nkill -9 $PPID\n')
+    compiler.chmod(0o755)
+    build = "import sys; from msgport_vm.userland import UserlandMachine as M; M(compiler=sys.argv[1]).boot()"
+    environment = {**os.environ, "MSGPORT_CACHE": str(cache)}
+    done = subprocess.run([sys.executable, "-c", build, str(compiler)], env=environment, cwd=tmp_path, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert {path.name for path in cache.rglob("*")} - LASTING
+    compiler.write_text('#!/bin/sh\n[ "$1" = --version ] && exec echo "cc 1"\nexit 1\n')
+    with pytest.raises(BuildError):
+        UserlandMachine(compiler=str(compiler), cache=cache).boot()
+    assert {path.name for path in cache.rglob("*")} == LASTING
 
 
 def test_a_command_for_the_compiler_may_have_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -426,7 +445,8 @@ def test_two_at_once_build_one_runtime(tmp_path: Path) -> None:
     with ThreadPoolExecutor() as pool:
         built = list(pool.map(lambda _: build_runtime(default_sources(), toolchain, "", tmp_path), range(2)))
     assert built[0] == built[1]
-    assert {path.name for path in tmp_path.iterdir()} == {"objects", f"userland-{built[0].key}"}
+    assert {path.name for path in tmp_path.iterdir()} == {"objects", "machines", f"userland-{built[0].key}"}
+    assert [path.name for path in (tmp_path / "machines").iterdir()] == ["turn.lock"]
 
 
 def test_a_copy_with_one_file_changed_compiles_that_file_alone(tmp_path: Path) -> None:

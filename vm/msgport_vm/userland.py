@@ -39,6 +39,9 @@ HOST_FLAGS = ("-std=gnu11", "-fPIC", "-D_GNU_SOURCE")
 LEAN = ("-O0", "-fno-asynchronous-unwind-tables", "-shared", "-nostdlib")
 MODULE_FLAGS = (*KERNEL_FLAGS, "-DKLD_MODULE", "-fno-common", "-Wall", "-Werror", *LEAN)
 SANITIZERS = {"": (), "address,undefined": ("-fno-sanitize-recover=all",), "thread": ()}
+MACHINES = "machines"
+"""The folder of the cache for what belongs to a machine that runs or is built."""
+
 MAX_CPUS = 256  # as in host/main.c
 ANSWER_TIMEOUT = 60.0
 """Seconds for a compiler to say its version."""
@@ -206,12 +209,12 @@ def build_program(
     if runtime.program.exists():
         return runtime
     folders = ["-iquote", str(sources / "include"), "-iquote", str(sources / "kern")]
+    # Where every machine that boots removes what dead processes left.
+    scratch = Scratch(cache / MACHINES)
     try:
-        (cache / "objects").mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix=".building-", dir=cache))
-    except OSError as error:
-        raise unwritable(cache, error) from error
-    try:
+        aside = scratch.path / "built"
+        aside.mkdir()
+        (cache / "objects").mkdir(exist_ok=True)
         objects = []
         for path in files:
             relative = path.relative_to(sources)
@@ -233,7 +236,7 @@ def build_program(
     except OSError as error:
         raise unwritable(cache, error) from error
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        scratch.remove()
     return runtime
 
 
@@ -404,7 +407,7 @@ class UserlandMachine:
     @property
     def _vmcore(self) -> Path:
         if self._scratch is None:
-            self._scratch = Scratch(self._cache / "machines")
+            self._scratch = Scratch(self._cache / MACHINES)
         return self._scratch.path / "vmcore"
 
     def boot(self) -> Facts:
