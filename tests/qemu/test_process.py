@@ -170,13 +170,20 @@ def test_an_accelerator_in_which_guests_hang_is_not_chosen(tmp_path: Path) -> No
 
 
 def test_an_accelerator_that_does_not_open_is_passed_over_once_and_the_reason_kept(tmp_path: Path) -> None:
+    told: list[str] = []
+
+    def note(text: str) -> None:
+        assert not (tmp_path / "tries").exists(), "told before it is tried"
+        told.append(text)
+
     program = fake_qemu(tmp_path, 'echo x >> "${0%/*}/tries"; echo "Could not access KVM" >&2; exit 1')
     for _ in range(2):
-        found = choose(program, "auto", tmp_path / "cache")
+        found = choose(program, "auto", tmp_path / "cache", note)
         assert (found.name, found.note) == (EMULATED, "kvm: Could not access KVM")
     assert (tmp_path / "tries").read_text() == "x\n"
+    assert told == ["trying whether kvm runs a guest here: 3 s at most, once; the answer is kept"]
     with pytest.raises(MachineError, match="Could not access KVM"):
-        choose(program, "kvm", tmp_path / "cache")
+        choose(program, "kvm", tmp_path / "cache", told.append)
 
 
 def test_a_guest_that_ends_without_a_word_is_no_success(tmp_path: Path) -> None:

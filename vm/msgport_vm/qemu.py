@@ -142,7 +142,7 @@ class QemuMachine:
             toolchain = find_compiler(self._wanted)
             self._compiler = toolchain.version
             self._builder = HostBuilder(self._sysdir, toolchain, self._scratch.path, modules)
-        accelerator = choose(program, self.options.accelerator, self._cache)
+        accelerator = choose(program, self.options.accelerator, self._cache, self._note)
         if accelerator.note:
             self._note(f"accelerator {accelerator.name}: {accelerator.note}")
         self._layout = layout = lay_out(self.options, files, accelerator)

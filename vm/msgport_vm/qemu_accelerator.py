@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -63,11 +63,12 @@ class Accelerator:
         return "tcg,thread=multi" if self.name == EMULATED else self.name
 
 
-def choose(program: Program, wanted: str, cache: Path) -> Accelerator:
+def choose(program: Program, wanted: str, cache: Path, note: Callable[[str], None]) -> Accelerator:
     """Give the accelerator asked for, or the first that runs a guest when ``wanted`` is ``auto``.
 
-    What was found out is kept in ``cache`` until the host or QEMU changes. Raises UnusableFileError when this QEMU has
-    none of that name, MachineError when the one asked for does not run a guest.
+    What was found out is kept in ``cache`` until the host or QEMU changes; ``note`` is told before it is, which takes
+    some seconds where guests hang. Raises UnusableFileError when this QEMU has none of that name, MachineError when the
+    one asked for does not run a guest.
     """
     if wanted == EMULATED:
         return Accelerator(EMULATED)
@@ -82,7 +83,7 @@ def choose(program: Program, wanted: str, cache: Path) -> Accelerator:
             return Accelerator(**found["accelerator"])
     except (OSError, ValueError, KeyError, TypeError):
         pass  # not tried yet
-    accelerator = _try(program, wanted, cache)
+    accelerator = _try(program, wanted, cache, note)
     cache.mkdir(parents=True, exist_ok=True)
     kept.write_text(json.dumps({"key": known, "accelerator": asdict(accelerator)}), encoding="utf-8")
     return accelerator
@@ -98,8 +99,13 @@ def _key(program: Program, wanted: str) -> list[str]:
     return [program.path, program.version, host.nodename, host.release, boot, device, wanted]
 
 
-def _try(program: Program, wanted: str, cache: Path) -> Accelerator:
+def _try(program: Program, wanted: str, cache: Path, note: Callable[[str], None]) -> Accelerator:
     offered: Sequence[str] = [wanted] if wanted != "auto" else [n for n in NATIVE if n in program.accelerators]
+    if offered:
+        seconds = PATIENCE * len(offered)
+        note(
+            f"trying whether {' or '.join(offered)} runs a guest here: {seconds:g} s at most, once; the answer is kept"
+        )
     reasons: list[str] = []
     for name in offered:
         reason = runs(program, name, cache)

@@ -208,7 +208,7 @@ class VagrantMachine:
     def _accelerator(self) -> str:
         """What runs a guest here, tried; empty where there is no QEMU to try it with: the Vagrantfile decides then."""
         try:
-            found = choose(Program(QEMU), "auto", default_cache() / "qemu")
+            found = choose(Program(QEMU), "auto", default_cache() / "qemu", self._log)
         except MachineError:
             return ""
         if found.note:
