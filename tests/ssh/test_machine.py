@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from msgport_vm.connection import Trust
+from msgport_vm.connection import Address, Trust, connect
 from msgport_vm.hostbuild import HostBuilds
 from msgport_vm.machine import BuildError, Event, EventKind, MachineError, UnloadRefusedError, UnusableFileError
 from msgport_vm.ssh import SshMachine
@@ -171,6 +171,20 @@ def test_a_virtual_machines_first_key_is_pinned(host: Host, machine_of: MakeMach
     host.drop_connections()
     with pytest.raises(MachineError, match="another host key"):
         machine_of(trust=trust).boot()
+
+
+def test_the_first_key_is_pinned_under_an_alias_even_of_a_machine_that_lets_nobody_in(host: Host) -> None:
+    pins, stranger = host.folder / "pins", make_key(host.folder / "stranger")
+    address = Address(host.user, "127.0.0.1", host.port)
+    with pytest.raises(MachineError, match="does not let"):
+        connect(address, Trust(pins, pin=True, keys=(stranger,), alias="guest"))
+    known = " ".join((host.state / "host_key.pub").read_text().split()[:2])
+    assert pins.read_text() == f"guest {known}\n"
+    trust = Trust(pins, pin=True, keys=(host.key,), alias="guest")
+    connect(address, trust).close()
+    pins.write_text(f"guest {stranger.with_suffix('.pub').read_text()}")
+    with pytest.raises(MachineError, match=r"another host key than before(?s:.*)ssh-keygen -f \S+ -R guest"):
+        connect(address, trust)
 
 
 def test_a_key_that_the_machine_does_not_know_is_told(host: Host, machine_of: MakeMachine) -> None:

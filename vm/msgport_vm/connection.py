@@ -27,6 +27,7 @@ from msgport_vm.machine import MachineError
 # Without a handler of its own, logging would print paramiko's tracebacks of each dropped connection.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
+SSH_PORT = 22
 CONNECT_TIMEOUT = 20.0
 SYSTEM_KNOWN_HOSTS = Path("/etc/ssh/ssh_known_hosts")
 KEEPALIVE = 10
@@ -59,7 +60,7 @@ class Address:
     @property
     def port(self) -> int:
         """The port, ssh's own if none is named."""
-        return self.named_port or 22
+        return self.named_port or SSH_PORT
 
     @classmethod
     def parse(cls, url: str) -> Address:
@@ -109,13 +110,15 @@ class Trust:
     ``known_hosts`` is the user's file, which may have ``more`` of its kind beside it. With ``pin`` it is the only one
     that counts, and a host that is not in it is added at the first connection: for a virtual machine that was just made
     here. ``keys`` are private key files, tried before those of the agent; without any, the usual files in ~/.ssh are
-    tried too.
+    tried too. ``alias`` is the host's name in the files of known hosts where its address is no name to know it by, as
+    ssh's HostKeyAlias.
     """
 
     known_hosts: Path
     pin: bool = False
     keys: tuple[Path, ...] = ()
     more: tuple[Path, ...] = ()
+    alias: str = ""
 
     @classmethod
     def users(cls) -> Trust:
@@ -181,11 +184,15 @@ class _Refuse(paramiko.MissingHostKeyPolicy):
 
 
 class _Pin(paramiko.MissingHostKeyPolicy):
-    """Believe a machine that was just made here, and hold it to that key from now on."""
+    """Believe a machine that was just made here, and hold it to that key from now on, whether it lets us in or not."""
+
+    def __init__(self, known_hosts: Path) -> None:
+        self.known_hosts = known_hosts
 
     def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
-        """Called by paramiko; the client writes its file of known hosts at once."""
+        """Called by paramiko."""
         client.get_host_keys().add(hostname, key.get_name(), key)
+        client.save_host_keys(str(self.known_hosts))
 
 
 def _load(known: paramiko.HostKeys, files: Sequence[Path]) -> frozenset[str]:
@@ -408,12 +415,15 @@ def connect(address: Address, trust: Trust, timeout: float = CONNECT_TIMEOUT) ->
         revoked = _load(client.get_host_keys(), trust.files)
     except OSError as error:
         raise MachineError(f"cannot read {error.filename}: {error.strerror}") from error
-    client.set_missing_host_key_policy(_Pin() if trust.pin else _Refuse(address, trust.known_hosts))
+    client.set_missing_host_key_policy(_Pin(trust.known_hosts) if trust.pin else _Refuse(address, trust.known_hosts))
     try:
+        # paramiko makes a host's name in known hosts of the address that it is given.
+        line = socket.create_connection((address.host, address.port), timeout) if trust.alias else None
         client.connect(
-            address.host,
-            address.port,
+            trust.alias or address.host,
+            SSH_PORT if trust.alias else address.port,
             address.user,
+            sock=line,
             # paramiko takes several; its type stubs know of one.
             key_filename=[str(key) for key in trust.keys] or None,  # type: ignore[arg-type]
             look_for_keys=not trust.keys,
@@ -423,8 +433,6 @@ def connect(address: Address, trust: Trust, timeout: float = CONNECT_TIMEOUT) ->
             channel_timeout=CONNECT_TIMEOUT,
             transport_factory=lambda *arguments, **options: _Transport(revoked, *arguments, **options),
         )
-        if trust.pin:
-            client.save_host_keys(str(trust.known_hosts))
     except Exception as error:
         client.close()
         raise _explained(address, trust, error) from error
@@ -439,10 +447,11 @@ def _explained(address: Address, trust: Trust, error: Exception) -> Exception:
     if isinstance(error, MachineError):
         return error
     if isinstance(error, paramiko.BadHostKeyException):
+        name = shlex.quote(trust.alias or address.known_as)
         return MachineError(
             f"{address} shows another host key than before: {fingerprint(error.key)} instead of "
             f"{fingerprint(error.expected_key)}. Either it was installed anew, or somebody stands between.\n"
-            f"If it was: ssh-keygen -f {shlex.quote(str(trust.known_hosts))} -R {shlex.quote(address.known_as)}"
+            f"If it was: ssh-keygen -f {shlex.quote(str(trust.known_hosts))} -R {name}"
         )
     if isinstance(error, paramiko.PasswordRequiredException):
         return MachineError(f"a private key has a passphrase ({error}): unlock it with ssh-add first")
