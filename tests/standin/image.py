@@ -277,12 +277,12 @@ def build_image(
     environment: Mapping[str, object] | None = None,
     addition: Path | None = None,
 ) -> Path:
-    """Write a bootable CD image of the guest.
+    """Write a CD image of the guest, bootable as a CD and as a disk.
 
     ``authorized_key`` is a public key, as in authorized_keys, that opens root's door by ssh; without it no ssh server
     runs. ``environment`` are variables of the guest's kernel environment from boot on; their names begin with
     ``standin.``. ``standin.nologin`` gives the shell without a log-in, ``standin.nokenv`` a guest without kenv,
-    ``standin.mounted`` one that mounts the second CD by itself.
+    ``standin.mounted`` one that mounts the second CD by itself, ``standin.nocd`` one that cannot mount any.
     ``addition`` is an initramfs of what more is to be in the guest.
     """
     options = f"{command_line(environment or {})} initrd=/initrd,/extra{',/more' if addition else ''}"
@@ -304,6 +304,7 @@ def build_image(
         ):
             disc.add_file(str(file), f"/{iso_name};1", rr_name=iso_name.lower().rstrip("."))
         disc.add_eltorito("/ISOLINUX.BIN;1", bootcatfile="/BOOT.CAT;1", boot_info_table=True, boot_load_size=4)
+        disc.add_isohybrid()
         disc.write(str(image))
         disc.close()
     return image
