@@ -13,6 +13,7 @@ import pytest
 
 from msgport_vm import qemu
 from msgport_vm.console import Console
+from msgport_vm.delivery import Disc
 from msgport_vm.machine import Event, EventKind, MachineError, UnloadRefusedError
 from msgport_vm.qemu import QemuMachine
 from msgport_vm.qemu_options import QemuOptions
@@ -67,7 +68,8 @@ def play(tmp_path: Path) -> Iterator[Callable[[Guest], Rig]]:
         process = Process()
         machine._console = Console(here)
         machine._process = cast(QemuProcess, process)
-        machine._on_disc, machine._mounted = [MODULE], True
+        machine._delivery = disc = Disc(machine._need, "/dev/cd1", tmp_path / "modules.iso")
+        disc._on_disc, disc._mounted = [MODULE], True
         threads.append(threading.Thread(target=guest.play, args=(there,)))
         threads[0].start()
         return Rig(machine, process)
@@ -208,5 +210,5 @@ def test_a_guest_that_cannot_unmount_is_told_at_boot_and_not_saved(play: Callabl
         ("\r", ECHO + "umount: not found\r\n" + missing),
     ]
     rig = play(Guest(says))
-    with pytest.raises(MachineError, match=r"does not let go of the modules' CD: the guest cannot umount /mnt: umount"):
+    with pytest.raises(MachineError, match=r"not let go of what it was given: the guest cannot umount /mnt: umount"):
         rig.machine._ask_kernel(MODULE)

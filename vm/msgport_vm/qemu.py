@@ -12,11 +12,13 @@ import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from threading import Lock
+from typing import TypeVar
 
 from msgport_vm.boot_dialogue import reach_shell
 from msgport_vm.console import LONGEST, Console, Heard
 from msgport_vm.deaths import death
 from msgport_vm.debugger import DEBUGGER, REBOOT, question
+from msgport_vm.delivery import Delivery, Disc
 from msgport_vm.direct_boot import STUB, assemble, pack
 from msgport_vm.disc import write_disc
 from msgport_vm.dragonfly import failed_handler
@@ -49,7 +51,6 @@ from msgport_vm.scratch import Scratch
 from msgport_vm.userland import default_cache, find_compiler
 
 SNAPSHOT = "prompt"
-MOUNT_POINT = "/mnt"
 SLICE = 0.5
 COMMAND_TIMEOUT = 60.0
 WAKE_TIMEOUT = 10.0
@@ -67,8 +68,7 @@ ABANDONED = 120.0
 AS_A_PC = ("-action", "reboot=reset,shutdown=poweroff")
 """What a person expects of a machine that reboots or powers off."""
 
-
-Ended = tuple[int, str] | Event | None
+T = TypeVar("T")
 
 
 class QemuMachine:
@@ -109,13 +109,10 @@ class QemuMachine:
         self._key = ""
         self._boot_seconds = 0.0
         self.left_behind: tuple[str, ...] = ()
-        self._built: list[Path] = []
-        self._building = Lock()
+        self._delivery: Delivery | None = None
         self._turn = Lock()
         self._taken = False
         self._used = 0.0
-        self._on_disc: list[Path] = []
-        self._mounted = False
         self._environment: set[str] = set()
         self._kenv: bool | None = None
 
@@ -152,6 +149,7 @@ class QemuMachine:
         if self._builder is None:
             identity = (layout.shape.get("image"), layout.shape.get("kernel"))
             self._builder = GuestBuilder(self._in_guest, self._scratch.path, identity, modules)
+        self._delivery = Disc(self._need, layout.disc_device, self._folder / DISC)
         start = time.monotonic()
         warm = self._wake()
         if warm:
@@ -275,7 +273,7 @@ class QemuMachine:
                 size = image_size(maker.control, layout.overlay, layout.overlay_format)
                 create_overlay(maker.control, folder / ROOT, layout.overlay, layout.overlay_format, size)
             if layout.disc_overlay:
-                self._write_disc([])
+                write_disc(folder / DISC, [], DISC_SIZE)
                 create_overlay(maker.control, folder / DISC_OVERLAY, Path(DISC), "raw", DISC_SIZE)
         finally:
             maker.end()
@@ -283,15 +281,21 @@ class QemuMachine:
     def _start(self, arguments: list[str]) -> None:
         assert self._program is not None
         if not (self._folder / DISC).exists():
-            self._write_disc([])
+            write_disc(self._folder / DISC, [], DISC_SIZE)
         self._process = QemuProcess(self._program, [*self._layout.arguments, *arguments], self._folder)
         self._console = Console(self._process.console)
         self._fresh()
 
     def _fresh(self) -> None:
         """The guest knows nothing of what was done since it stood at its first prompt."""
-        self._mounted = False
+        self._way.forget()
         self._environment = set()
+
+    @property
+    def _way(self) -> Delivery:
+        """How files get into the guest."""
+        assert self._delivery is not None
+        return self._delivery
 
     @property
     def _folder(self) -> Path:
@@ -349,9 +353,8 @@ class QemuMachine:
             raise MachineError(f"the guest does not load modules: {why}", said)
         for _ in self.unload(probe):
             pass
-        if stopped := _end_of(self._need(f"umount {MOUNT_POINT}")):
-            raise MachineError(f"the guest does not let go of the modules' CD: {stopped.text}", self.console.screen)
-        self._mounted = False
+        if stopped := _ended(self._way.withdraw())[0]:
+            raise MachineError(f"the guest does not let go of what it was given: {stopped.text}", self.console.screen)
         return kernel
 
     def _compiled(self, source: Path) -> Path:
@@ -397,8 +400,7 @@ class QemuMachine:
             module = builder.build(source, invariants)
         else:
             module = builder.kept(source, invariants) or self._build_in_guest(builder, source, invariants)
-        with self._building:
-            self._built.append(module)
+        self._way.offer(module)
         return module
 
     def _build_in_guest(self, builder: GuestBuilder, source: Path, invariants: bool) -> Path:
@@ -433,22 +435,14 @@ class QemuMachine:
 
     def _in_guest(self, files: Sequence[Path], order: str, timeout: float) -> tuple[int, str]:
         """Run the building script on files: see ``guest_build.Shell``."""
-        said: list[str] = []
 
-        def ending(steps: Generator[Event, None, Ended]) -> Ended:
-            while True:
-                try:
-                    said.append(next(steps).text)
-                except StopIteration as stop:
-                    ended: Ended = stop.value
-                    return ended
+        def work() -> Generator[Event, None, tuple[int, str] | Event]:
+            stopped = yield from self._deliver(files, ahead=False)
+            return stopped or (yield from self._command(f"sh {self._way.place}/{SCRIPT.name} {order}", timeout))
 
-        ended = ending(self._deliver(files, ahead=False)) or ending(
-            self._command(f"sh {MOUNT_POINT}/{SCRIPT.name} {order}", timeout)
-        )
+        ended, said = _ended(work())
         if isinstance(ended, Event):
-            raise MachineError(f"the guest cannot compile ({ended.kind.name.lower()}): {ended.text}", "".join(said))
-        assert ended is not None
+            raise MachineError(f"the guest cannot compile ({ended.kind.name.lower()}): {ended.text}", said)
         return ended[0], ended[1].replace("\r", "")
 
     def load(self, module: Path, tunables: Mapping[str, int], timeout: float) -> Iterator[Event]:
@@ -466,7 +460,7 @@ class QemuMachine:
             return setting
         if stopped := (yield from self._deliver([module])):
             return stopped
-        ended = yield from self._command(f"{setting}kldload {MOUNT_POINT}/{module.name}", timeout)
+        ended = yield from self._command(f"{setting}kldload {self._way.place}/{module.name}", timeout)
         if isinstance(ended, Event):
             return ended
         status, said = ended
@@ -499,7 +493,7 @@ class QemuMachine:
             setter = self._setter(with_settings(self._compiled(ENVIRONMENT).read_bytes(), tunables, gone))
             if stopped := (yield from self._deliver([setter, module])):
                 return stopped
-            order = f"kldload {MOUNT_POINT}/{setter.name}&&kldunload {setter.name}"
+            order = f"kldload {self._way.place}/{setter.name}&&kldunload {setter.name}"
         ended = yield from self._command(order, timeout)
         if isinstance(ended, Event):
             return ended
@@ -508,10 +502,10 @@ class QemuMachine:
         return ""
 
     def _setter(self, content: bytes) -> Path:
-        """A module file that is not on the CD as it is now."""
+        """A module file that is not in the guest as it is now."""
         setter = self._folder / ENVIRONMENT.with_suffix(".ko").name
         setter.write_bytes(content)
-        self._on_disc = [file for file in self._on_disc if file != setter]
+        self._way.outdate(setter)
         return setter
 
     def unload(self, module: Path) -> Iterator[Event]:
@@ -538,53 +532,15 @@ class QemuMachine:
         if status != 0:
             raise MachineError(f"{module.name} cannot be unloaded: {text.strip()}", "".join(said))
 
-    def _deliver(self, modules: Sequence[Path], *, ahead: bool = True) -> Generator[Event, None, Event | None]:
-        """Have modules on the mounted CD; return the event that came in between, None when they are there.
-
-        Those built ``ahead`` go along: it saves a change of CDs each.
-        """
-        if not set(modules) <= set(self._on_disc):
-            if self._mounted:
-                if stopped := (yield from self._need(f"umount {MOUNT_POINT}")):
-                    return stopped
-                self._mounted = False
-            waiting: list[Path] = []
-            if ahead:
-                with self._building:
-                    waiting, self._built = self._built, []
-            try:
-                self._insert(list(modules), [other for other in waiting if other not in modules])
-            except MachineError:
-                # Of a QEMU that died this is only the first sign.
-                if self._stopped():
-                    return self._departed()
-                raise
-        if not self._mounted:
-            mount = f"mount_cd9660 {self._layout.disc_device} {MOUNT_POINT}"
-            stopped = yield from self._need(mount)
-            if stopped and stopped.kind is EventKind.LOAD_FAILED and "busy" in stopped.text.lower():
-                # The guest mounts it somewhere by itself, at boot.
-                umount = self._need(f"umount {self._layout.disc_device}")
-                stopped = (yield from umount) or (yield from self._need(mount))
-            if stopped:
-                return stopped
-            self._mounted = True
-        return None
-
-    def _insert(self, modules: list[Path], others: list[Path]) -> None:
-        """Put modules on the CD, and others as far as there is room.
-
-        The file is rewritten under a drive that nothing has mounted: DragonFly 5.9's ahci(4) fails every command once
-        QEMU has reported a change of the medium.
-        """
-        while others and sum(module.stat().st_size for module in (*modules, *others)) > DISC_SIZE // 2:
-            with self._building:
-                self._built.append(others.pop())
-        self._on_disc = [*modules, *others]
-        self._write_disc(self._on_disc)
-
-    def _write_disc(self, modules: list[Path]) -> None:
-        write_disc(self._folder / DISC, modules, DISC_SIZE)
+    def _deliver(self, files: Sequence[Path], *, ahead: bool = True) -> Generator[Event, None, Event | None]:
+        """Have files in the guest; return the event that came in between, None when they are there."""
+        try:
+            return (yield from self._way.bring(files, ahead=ahead))
+        except MachineError:
+            # Of a QEMU that died this is only the first sign.
+            if self._stopped():
+                return self._departed()
+            raise
 
     # Commands and what may come instead of their end
 
@@ -713,7 +669,6 @@ class QemuMachine:
         self._end()
         if not self._wake():
             raise MachineError("the machine does not come back from its saved state")
-        self._on_disc = []
 
     def _end(self) -> None:
         process, self._process, self._console = self._process, None, None
@@ -722,17 +677,20 @@ class QemuMachine:
 
     def close(self) -> None:
         """End it and remove what it left; its saved state stays in the cache. Safe to call twice."""
+        if self._delivery is not None:
+            self._delivery.forget()
         self._end()
         if self._scratch is not None:
             self._scratch.remove()
             self._scratch = None
 
 
-def _end_of(events: Generator[Event, None, Event | None]) -> Event | None:
-    """Let events pass; give what they end with."""
+def _ended(work: Generator[Event, None, T]) -> tuple[T, str]:
+    """Do work in the guest to its end; give what it returns, and the console's text meanwhile."""
+    said: list[str] = []
     while True:
         try:
-            next(events)
+            said.append(next(work).text)
         except StopIteration as stop:
-            ended: Event | None = stop.value
-            return ended
+            result: T = stop.value
+            return result, "".join(said)
