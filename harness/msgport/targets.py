@@ -32,6 +32,7 @@ USED_BY = {
     "--memory": ("memory", (QEMU, VAGRANT)),
     "--accel": ("accelerator", (QEMU,)),
     "--bus": ("bus", (QEMU,)),
+    "--network": ("network", (QEMU,)),
     "--machine-type": ("machine_type", (QEMU,)),
     "--allow-panic": ("allow_panic", (REMOTE,)),
 }
@@ -73,6 +74,7 @@ class Target:
     memory: int = 1024
     accelerator: str = "auto"
     bus: Literal["ahci", "virtio"] = "ahci"
+    network: bool = False
     machine_type: str = "q35"
     environment: Mapping[str, str] = field(default_factory=dict)
     allow_panic: bool = False
@@ -135,6 +137,7 @@ class Target:
             memory=self.memory,
             accelerator=self.accelerator,
             bus=self.bus,
+            network=self.network,
             machine=self.machine_type,
             environment=self.environment,
         )
@@ -206,6 +209,11 @@ def add_options(parser: argparse.ArgumentParser, default: str = "userland") -> N
     qemu.add_argument("--memory", type=positive, metavar="MB", help="also for vagrant (default: 1024)")
     qemu.add_argument("--accel", dest="accelerator", metavar="NAME", help="kvm, tcg, ... (default: what works here)")
     qemu.add_argument("--bus", choices=["ahci", "virtio"], help="how its disks are attached (default: ahci)")
+    qemu.add_argument(
+        "--network",
+        action="store_true",
+        help="a network card, for ssh from this host alone: `msgport vm ssh`",
+    )
     qemu.add_argument("--machine-type", metavar="NAME", help="QEMU's -machine (default: q35)")
     parser.add_argument("--allow-panic", action="store_true", help="over ssh: the machine may be crashed and rebooted")
 

@@ -115,6 +115,8 @@ class _Qemu:
             up = machine.leave_up(keeper, facts)
         print(f"{up.about['kernel']} is up, with {counted(int(up.about['cpus']), 'CPU')} and {up.about['memory']}.")
         print("  msgport vm console   puts this terminal on its console; Ctrl-] leaves it")
+        if up.ssh:
+            print("  msgport vm ssh       logs in to it as root, if its ssh server runs and knows your key")
         print("  msgport vm stop      ends it; its disks forget what was written to them")
         return OK
 
@@ -133,8 +135,15 @@ class _Qemu:
         _say("\nThe machine goes on; `msgport vm stop` ends it." if left else "\nThe machine has ended.")
         return OK
 
-    def ssh(self, options: argparse.Namespace) -> NoReturn:
-        raise TargetError("the machine in QEMU has no network: `msgport vm console` is the way in")
+    def ssh(self, options: argparse.Namespace) -> int:
+        if (up := self._up()) is None:
+            return UNAVAILABLE
+        if up.ssh is None:
+            raise TargetError(
+                "the machine that is up has no network: `msgport vm console` is the way in; for ssh end it with "
+                "`msgport vm stop` and boot it with --network"
+            )
+        return _become(up.ssh)
 
     def stop(self, options: argparse.Namespace) -> int:
         if (up := self._up()) is None:
@@ -151,13 +160,16 @@ class _Qemu:
         elif up is not None:
             minutes = int((datetime.now(UTC) - datetime.fromisoformat(up.since)).total_seconds() // 60)
             print(f"qemu: up since {up.since} ({minutes} min)")
-            for name, value in {**up.about, "process": up.pid, "files": up.folder, "console log": up.log}.items():
+            ssh = {"ssh port": up.ssh_port} if up.ssh_port else {}
+            where = {**ssh, "process": up.pid, "files": up.folder, "console log": up.log}
+            for name, value in {**up.about, **where}.items():
                 print(f"  {name:<14} {value}")
         return UNAVAILABLE if up is None else OK
 
 
 def _described(up: Kept) -> dict[str, Any]:
-    return {"since": up.since, "pid": up.pid, "folder": str(up.folder), "log": str(up.log), "about": dict(up.about)}
+    files = {"folder": str(up.folder), "log": str(up.log)}
+    return {"since": up.since, "pid": up.pid, **files, "ssh_port": up.ssh_port, "about": dict(up.about)}
 
 
 class _Vagrant:

@@ -79,6 +79,8 @@ def test_a_target_that_lacks_something_is_a_usage_error(
         ("userland", ["--kernel", "kernel"], "qemu"),
         ("userland", ["--bus", "ahci"], "qemu"),
         ("userland", ["--machine-type", "q35"], "qemu"),
+        ("userland", ["--network"], "qemu"),
+        ("ssh://root@localhost", ["--network"], "qemu"),
         ("userland", ["--accel", "auto"], "qemu"),
         ("userland", ["--memory", "1024"], "qemu and vagrant"),
         ("userland", ["--sysdir", "."], "qemu and vagrant and ssh://user@host"),

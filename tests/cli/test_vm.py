@@ -35,7 +35,7 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
         (["stop", "--target", "ssh://root@host"], "is not started or stopped from here"),
         (["ssh", "--target", "ssh://host"], "ssh://user@host"),
         (["stop", "--target", "ssh://root:hush@host"], "a password does not belong"),
-        (["ssh"], "has no network"),
+        (["boot", "--target", "vagrant", "--network"], "--network is for qemu"),
     ],
 )
 def test_what_cannot_be_is_refused_with_the_way_to_do_it(
@@ -59,6 +59,9 @@ def test_when_nothing_is_up_it_is_told_how_to_start_one(
     assert main(["vm", "status", "--format", "json"]) == 3
     assert json.loads(capsys.readouterr().out) == {"schema": "msgport-vm-1", "target": "qemu", "up": False}
     assert main(["vm", "stop"]) == 0
+    capsys.readouterr()
+    assert main(["vm", "ssh"]) == 3
+    assert "no machine is up" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -126,6 +129,9 @@ def test_a_machine_is_booted_looked_into_and_stopped(vm: Command, machine: Seque
         up = json.loads(vm("status", "--format", "json").stdout)
         assert up["up"] and is_there(up["pid"])
         assert up["about"]["image"] == "standin.iso"
+        assert up["ssh_port"] is None and "ssh port" not in vm("status").stdout
+        outside = vm("ssh")
+        assert outside.returncode == 2 and "has no network" in outside.stderr and "--network" in outside.stderr
 
         again = vm("boot", *machine)
         assert again.returncode == 3 and "a machine is up since" in again.stderr

@@ -18,7 +18,7 @@ class MadeUp:
     """A host that has everything, unless it is told otherwise."""
 
     programs: set[str] = field(
-        default_factory=lambda: {"apt-get", "cc", "ld", "qemu-system-x86_64", "vagrant", "ssh-add"}
+        default_factory=lambda: {"apt-get", "cc", "ld", "qemu-system-x86_64", "vagrant", "ssh", "ssh-add"}
     )
     answers: dict[str, Ran | None] = field(default_factory=dict)
     absent: set[str] = field(default_factory=set)
@@ -39,6 +39,7 @@ class MadeUp:
         usual = {
             "cc --version": Ran(0, "cc (Debian) 12.2\nCopyright\n"),
             "qemu-system-x86_64 --version": Ran(0, "QEMU emulator version 7.2\n"),
+            "qemu-system-x86_64 -netdev help": Ran(0, "Available netdev backend types:\ntap\nuser\n"),
             "vagrant --version": Ran(0, "Vagrant 2.3.4\n"),
             "vagrant plugin list": Ran(0, "vagrant-libvirt (0.11.2, system)\n"),
             "vagrant box list": Ran(0, f"{BOX} (libvirt, 4.3.12)\n"),
@@ -77,7 +78,21 @@ def test_a_host_that_has_everything_needs_nothing() -> None:
     found = report(host)
     assert {each.state for each in found} == {State.OK} and not any(each.fix for each in found)
     assert [each.target for each in found] == [
-        *("userland", "qemu", "qemu", "qemu", "qemu", "vagrant", "vagrant", "vagrant", "vagrant", "ssh", "ssh", "image")
+        *(
+            "userland",
+            "qemu",
+            "qemu",
+            "qemu",
+            "qemu",
+            "qemu",
+            "vagrant",
+            "vagrant",
+            "vagrant",
+            "vagrant",
+            "ssh",
+            "ssh",
+            "image",
+        )
     ]
     assert finding(host, "userland", "C compiler").detail == "cc (Debian) 12.2"
     assert finding(host, "qemu", "qemu-system-x86_64").detail == "QEMU emulator version 7.2"
@@ -120,6 +135,12 @@ def without(*programs: str, **changes: object) -> MadeUp:
         ),
         (without("cc"), "qemu", "C compiler and ld", State.WORSE, "--kernel and --sysdir need it", "apt install gcc"),
         (without("ld"), "qemu", "C compiler and ld", State.WORSE, "no ld on the path", "apt install binutils"),
+        (
+            without(answers={"qemu-system-x86_64 -netdev help": Ran(0, "Available netdev backend types:\ntap\n")}),
+            *("qemu", "network for guests", State.WORSE, "without user-mode networking; --network", "libslirp"),
+        ),
+        (without("qemu-system-x86_64"), "qemu", "network for guests", State.WORSE, "not tried", "see above"),
+        (without("ssh"), "qemu", "network for guests", State.WORSE, "no ssh on the path", "apt install openssh-client"),
         (without(kvm=False), "qemu", "hardware acceleration", State.WORSE, "no /dev/kvm", "modprobe"),
         (without(kvm_usable=False), "qemu", "hardware acceleration", State.WORSE, "not for you", "usermod -aG kvm"),
         (

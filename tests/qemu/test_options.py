@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from msgport_vm.machine import UnusableFileError
 from msgport_vm.qemu_accelerator import Accelerator
+from msgport_vm.qemu_network import KNOWN_HOSTS
 from msgport_vm.qemu_options import BOOT, MULTIBOOT, ROOT, Layout, QemuOptions, image_format, lay_out, read_files
 from msgport_vm.qemu_states import key_of
 from tests.qemu.kernels import compile_kernel
@@ -141,7 +143,10 @@ def test_nothing_to_boot_and_impossible_sizes_are_refused(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     "change",
-    [{"cpus": 2}, {"memory": 2048}, {"environment": {"boot_verbose": "YES"}}, {"arguments": ("-rtc", "base=utc")}],
+    [
+        *({"cpus": 2}, {"memory": 2048}, {"network": True}),
+        *({"environment": {"boot_verbose": "YES"}}, {"arguments": ("-rtc", "base=utc")}),
+    ],
 )
 def test_every_option_that_shapes_the_machine_is_in_its_key(tmp_path: Path, change: dict[str, object]) -> None:
     image = iso(tmp_path)
@@ -149,6 +154,24 @@ def test_every_option_that_shapes_the_machine_is_in_its_key(tmp_path: Path, chan
     assert key_of(laid_out(QemuOptions(image=image)).shape) == same
     assert key_of(laid_out(QemuOptions(image=image, **change)).shape) != same  # type: ignore[arg-type]
     assert key_of(laid_out(QemuOptions(image=image), Accelerator("kvm")).shape) != same
+
+
+def test_a_machine_has_no_network_unless_it_is_asked_for(tmp_path: Path) -> None:
+    layout = laid_out(QemuOptions(image=iso(tmp_path)))
+    assert ("-nic", "none") in pairwise(layout.arguments) and "-netdev" not in layout.arguments
+    assert KNOWN_HOSTS not in layout.files
+
+
+@pytest.mark.parametrize(("bus", "card"), [("ahci", "e1000,"), ("virtio", "virtio-net-pci,")])
+def test_a_network_leads_from_a_port_of_loopback_to_the_guests_ssh_server_and_nowhere_else(
+    tmp_path: Path, bus: str, card: str
+) -> None:
+    layout = laid_out(QemuOptions(image=iso(tmp_path), bus=bus, network=True))  # type: ignore[arg-type]
+    (net,) = [word for word in layout.arguments if word.startswith("user,")]
+    assert {"restrict=on", "hostfwd=tcp:127.0.0.1:0-:22"} < set(net.split(","))
+    assert any(word.startswith(card) for word in layout.arguments) and "-nic" not in layout.arguments
+    # The key comes with the state that it belongs to.
+    assert KNOWN_HOSTS in layout.files
 
 
 def test_what_an_image_lies_over_shapes_the_machine_too(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 COMMAND_TIMEOUT = 60.0
+ABOVE = "see above"
 
 
 class State(StrEnum):
@@ -147,6 +148,11 @@ _PACKAGES: Mapping[str, Mapping[str, str]] = {
         "pkg": "qemu",
     },
     "ld": {**dict.fromkeys(_INSTALLERS, "binutils"), "apt-get": "binutils"},
+    "ssh": {
+        "apt-get": "openssh-client",
+        "dnf": "openssh-clients",
+        **dict.fromkeys(("pacman", "brew", "pkg"), "openssh"),
+    },
     "vagrant": dict.fromkeys(_INSTALLERS, "vagrant"),
     "libvirt": {"apt-get": "vagrant-libvirt libvirt-daemon-system", "dnf": "vagrant-libvirt"},
     "libvirtd": {"apt-get": "libvirt-daemon-system", "dnf": "libvirt-daemon-kvm", "pacman": "libvirt"},
@@ -227,7 +233,19 @@ def _qemu(probe: Probe) -> Iterator[Finding]:
         yield Finding("qemu", need, State.WORSE, f"no ld on the path; {uses}", _install(probe, "ld"))
     else:
         yield Finding("qemu", need, State.OK, detail)
+    yield _network(probe, qemu)
     yield _kvm(probe, qemu if python.state is State.OK else None)
+
+
+def _network(probe: Probe, qemu: str | None) -> Finding:
+    need, uses = "network for guests", "--network and `vm ssh` need it"
+    backends = probe.run([qemu, "-netdev", "help"]) if qemu else None
+    if backends is None or "user" not in backends.output.split():
+        trouble, fix = "QEMU was built without user-mode networking", "a QEMU that was built with libslirp"
+        return Finding("qemu", need, State.WORSE, f"{trouble if qemu else 'not tried'}; {uses}", fix if qemu else ABOVE)
+    if probe.which("ssh") is None:
+        return Finding("qemu", need, State.WORSE, f"no ssh on the path; {uses}", _install(probe, "ssh"))
+    return Finding("qemu", need, State.OK, "user-mode network of QEMU, ssh")
 
 
 def _kvm(probe: Probe, qemu: str | None) -> Finding:
@@ -241,9 +259,7 @@ def _kvm(probe: Probe, qemu: str | None) -> Finding:
         fix = "sudo usermod -aG kvm $USER, then log in again; on a CI runner: sudo chmod 666 /dev/kvm"
         return Finding("qemu", need, State.WORSE, "/dev/kvm is there, but not for you: guests are emulated", fix)
     if qemu is None:
-        return Finding(
-            "qemu", need, State.WORSE, "/dev/kvm opens; whether a guest runs in it was not tried", "see above"
-        )
+        return Finding("qemu", need, State.WORSE, "/dev/kvm opens; whether a guest runs in it was not tried", ABOVE)
     trouble = probe.accelerator_trouble(qemu, "kvm")
     if trouble:
         return Finding(

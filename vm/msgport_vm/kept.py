@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from msgport_vm.machine import MachineError
+from msgport_vm.qemu_network import KNOWN_HOSTS, forwarded_port, ssh_command
 from msgport_vm.qemu_process import Program
 from msgport_vm.qmp import Monitor
 from msgport_vm.scratch import Scratch, is_held, living
@@ -40,12 +41,21 @@ POLL = 0.05
 
 @dataclass(frozen=True)
 class Kept:
-    """A machine that is up: its folder, QEMU's process id, when it was started (ISO 8601, UTC), and what it is."""
+    """A machine that is up: its folder, QEMU's process id, when it was started (ISO 8601, UTC), and what it is.
+
+    ``ssh_port`` is the port of this host's loopback that leads to its ssh server; None when it has no network.
+    """
 
     folder: Path
     pid: int
     since: str
     about: Mapping[str, str]
+    ssh_port: int | None = None
+
+    @property
+    def ssh(self) -> list[str] | None:
+        """The command that logs in to it; None when it has no network."""
+        return ssh_command(self.ssh_port, self.folder / KNOWN_HOSTS) if self.ssh_port else None
 
     @property
     def log(self) -> Path:
@@ -163,8 +173,19 @@ class Keeper:
                 living(self.place)
         return found
 
-    def start(self, scratch: Scratch, program: Program, arguments: Sequence[str], about: Mapping[str, str]) -> Kept:
-        """Start QEMU in a folder that has its files, and leave folder and QEMU to themselves. Raises MachineError."""
+    def start(
+        self,
+        scratch: Scratch,
+        program: Program,
+        arguments: Sequence[str],
+        about: Mapping[str, str],
+        *,
+        network: bool = False,
+    ) -> Kept:
+        """Start QEMU in a folder that has its files, and leave folder and QEMU to themselves. Raises MachineError.
+
+        ``network`` tells whether its arguments are those of qemu_network.py among others.
+        """
         folder = scratch.path
         command = [
             *(program.path, "-nodefaults", "-no-user-config", "-display", "none", "-pidfile", PID),
@@ -192,9 +213,9 @@ class Keeper:
             except OSError as error:
                 raise MachineError(f"{program.path} does not start: {error}") from error
         try:
-            self._await_start(folder, qemu)
+            port = self._await_start(folder, qemu, network)
             now = datetime.now(UTC).isoformat(timespec="seconds")
-            description = {"pid": qemu.pid, "since": now, "about": dict(about)}
+            description = {"pid": qemu.pid, "since": now, "about": dict(about), "ssh_port": port}
             whole = folder / f"{DESCRIPTION}.new"
             whole.write_text(json.dumps(description, indent=1), encoding="utf-8")
             whole.rename(folder / DESCRIPTION)
@@ -203,9 +224,10 @@ class Keeper:
             qemu.wait()
             raise
         scratch.let_go()
-        return Kept(folder, qemu.pid, now, dict(about))
+        return Kept(folder, qemu.pid, now, dict(about), port)
 
-    def _await_start(self, folder: Path, qemu: subprocess.Popen[bytes]) -> None:
+    def _await_start(self, folder: Path, qemu: subprocess.Popen[bytes], network: bool) -> int | None:
+        """Wait until it runs, and give the port that leads to its ssh server, if it has a network."""
         end = time.monotonic() + START_PATIENCE
         while time.monotonic() < end:
             if (status := qemu.poll()) is not None:
@@ -215,7 +237,7 @@ class Keeper:
                 monitor = Monitor(_connect(folder, CONTROL), ANSWER_PATIENCE)
                 try:
                     if monitor.execute("query-status")["running"]:
-                        return
+                        return forwarded_port(monitor) if network else None
                 finally:
                     monitor.close()
             time.sleep(POLL)

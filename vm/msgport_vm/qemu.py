@@ -32,6 +32,7 @@ from msgport_vm.kept import LOG, Keeper, Kept
 from msgport_vm.machine import BuildError, Event, EventKind, Facts, MachineError, UnloadRefusedError, UnusableFileError
 from msgport_vm.memory_window import read_window
 from msgport_vm.qemu_accelerator import Accelerator, choose
+from msgport_vm.qemu_network import KNOWN_HOSTS
 from msgport_vm.qemu_options import (
     BOOT,
     DISC,
@@ -272,6 +273,8 @@ class QemuMachine:
             if layout.overlay is not None:
                 size = image_size(maker.control, layout.overlay, layout.overlay_format)
                 create_overlay(maker.control, folder / ROOT, layout.overlay, layout.overlay_format, size)
+            if layout.network:
+                (folder / KNOWN_HOSTS).touch()
             if layout.disc_overlay:
                 write_disc(folder / DISC, [], DISC_SIZE)
                 create_overlay(maker.control, folder / DISC_OVERLAY, Path(DISC), "raw", DISC_SIZE)
@@ -380,7 +383,8 @@ class QemuMachine:
             (scratch.path / LOG).write_text(state["said"], encoding="utf-8", newline="")
             write_disc(scratch.path / DISC, [], DISC_SIZE)
             about = {"kernel": facts.kernel, "cpus": str(facts.cpus), **facts.extra}
-            return keeper.start(scratch, self._program, [*self._layout.arguments, *AS_A_PC, "-loadvm", SNAPSHOT], about)
+            arguments = [*self._layout.arguments, *AS_A_PC, "-loadvm", SNAPSHOT]
+            return keeper.start(scratch, self._program, arguments, about, network=self.options.network)
         except BaseException:
             scratch.remove()
             raise

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from msgport_vm.kernel_file import KernelFile, is_elf64, read_kernel
 from msgport_vm.machine import UnusableFileError
 from msgport_vm.qemu_accelerator import Accelerator
+from msgport_vm.qemu_network import KNOWN_HOSTS, network_arguments
 from msgport_vm.qemu_states import identity
 
 STATE, ROOT, DISC, DISC_OVERLAY = "state.qcow2", "root.qcow2", "modules.iso", "modules.qcow2"
@@ -51,7 +52,8 @@ class QemuOptions:
     the one in the image, which is then its root: a DragonFly kernel, or a multiboot one with ``append`` as its command
     line. ``environment`` are variables of the kernel's environment, which a multiboot kernel has from elsewhere.
     ``bus`` is how disks and the modules' CD are attached: ``ahci`` (every GENERIC kernel) or ``virtio`` (a trimmed
-    kernel with virtio_blk only). ``memory`` is in MB; ``accelerator`` is QEMU's name or ``auto``; ``cpu`` QEMU's
+    kernel with virtio_blk only). ``network`` gives it one, for ssh from this host and nothing else, with a card that
+    goes with the bus. ``memory`` is in MB; ``accelerator`` is QEMU's name or ``auto``; ``cpu`` QEMU's
     ``-cpu``, ``machine`` its ``-machine``; empty: what fits. ``arguments`` go to QEMU as they are. ``boot_patience`` is
     in seconds without progress, ``boot_limit`` in seconds altogether.
     """
@@ -60,6 +62,7 @@ class QemuOptions:
     kernel: Path | None = None
     append: str = ""
     bus: Literal["ahci", "virtio"] = "ahci"
+    network: bool = False
     cpus: int = 4
     memory: int = 1024
     accelerator: str = "auto"
@@ -94,7 +97,7 @@ class Layout:
     is none. ``disc_device`` is the guest's name of the modules' CD; ``disc_overlay`` tells that the
     modules' CD is a disk to the guest, which wants to be able to write to those. ``environment`` is what the kernel's
     environment is to hold, through the boot loader, or in the file BOOT, which is made of ``kernel``, when that is to
-    be booted without one.
+    be booted without one. With a ``network`` the guest's host key goes into the file KNOWN_HOSTS.
     """
 
     arguments: tuple[str, ...]
@@ -105,11 +108,12 @@ class Layout:
     disc_overlay: bool
     environment: Mapping[str, str]
     kernel: KernelFile | None
+    network: bool
 
     @property
     def files(self) -> tuple[str, ...]:
         """The files that a saved state of it consists of."""
-        there = {ROOT: self.overlay, DISC_OVERLAY: self.disc_overlay, BOOT: self.kernel}
+        there = {ROOT: self.overlay, DISC_OVERLAY: self.disc_overlay, BOOT: self.kernel, KNOWN_HOSTS: self.network}
         return (STATE, *(file for file, wanted in there.items() if wanted))
 
 
@@ -149,7 +153,8 @@ def lay_out(options: QemuOptions, files: Files, accelerator: Accelerator) -> Lay
     # 5.9 can trap at boot in its registration of an HPET: dragonfly.md, 5.
     arguments = [
         *("-machine", f"{options.machine},hpet=off", "-accel", accelerator.argument, "-cpu", cpu),
-        *("-smp", str(options.cpus), "-m", str(options.memory), "-nic", "none"),
+        *("-smp", str(options.cpus), "-m", str(options.memory)),
+        *(network_arguments(options.bus) if options.network else ("-nic", "none")),
         # A guest that reboots or powers off stands still instead: its memory can be read, and it can be brought back.
         *("-action", "reboot=shutdown,shutdown=pause"),
         *("-drive", f"if=none,id=state,file={STATE},format=qcow2"),
@@ -197,6 +202,7 @@ def lay_out(options: QemuOptions, files: Files, accelerator: Accelerator) -> Lay
         disc_overlay=options.bus == "virtio",
         environment=environment,
         kernel=files.kernel,
+        network=options.network,
     )
 
 
