@@ -212,7 +212,7 @@ def add_options(parser: argparse.ArgumentParser, default: str = "userland") -> N
     qemu.add_argument(
         "--network",
         action="store_true",
-        help="a network card, for ssh from this host alone: `msgport vm ssh`",
+        help="a network card, for ssh from this host alone: `msgport vm ssh`, and modules where no CD can be mounted",
     )
     qemu.add_argument("--machine-type", metavar="NAME", help="QEMU's -machine (default: q35)")
     parser.add_argument("--allow-panic", action="store_true", help="over ssh: the machine may be crashed and rebooted")

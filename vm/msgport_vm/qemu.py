@@ -15,10 +15,11 @@ from threading import Lock
 from typing import TypeVar
 
 from msgport_vm.boot_dialogue import reach_shell
+from msgport_vm.connection import CONNECT_TIMEOUT
 from msgport_vm.console import LONGEST, Console, Heard
 from msgport_vm.deaths import death
 from msgport_vm.debugger import DEBUGGER, REBOOT, question
-from msgport_vm.delivery import Delivery, Disc
+from msgport_vm.delivery import ASK_FOR_CD, CONTACT, Delivery, Disc, Sftp, no_way
 from msgport_vm.direct_boot import STUB, assemble, pack
 from msgport_vm.disc import write_disc
 from msgport_vm.dragonfly import failed_handler
@@ -32,7 +33,7 @@ from msgport_vm.kept import LOG, Keeper, Kept
 from msgport_vm.machine import BuildError, Event, EventKind, Facts, MachineError, UnloadRefusedError, UnusableFileError
 from msgport_vm.memory_window import read_window
 from msgport_vm.qemu_accelerator import Accelerator, choose
-from msgport_vm.qemu_network import KNOWN_HOSTS
+from msgport_vm.qemu_network import KNOWN_HOSTS, forwarded_port
 from msgport_vm.qemu_options import (
     BOOT,
     DISC,
@@ -154,6 +155,9 @@ class QemuMachine:
         start = time.monotonic()
         warm = self._wake()
         if warm:
+            # Without a network there was no other way when it was saved.
+            if self.options.network:
+                self._find_delivery(first=False)
             self._find_tools()
         else:
             self._power_on(start)
@@ -177,6 +181,35 @@ class QemuMachine:
             files = dataclasses.replace(files, image=image_files(program, options.image, files.medium))
         return files
 
+    def _find_delivery(self, *, first: bool) -> None:
+        """See how modules get into the guest: by sftp, if it cannot mount a CD. Raises MachineError if neither way.
+
+        At the ``first`` prompt its host key is pinned as well.
+        """
+        ended, said = _ended(self._command(ASK_FOR_CD, COMMAND_TIMEOUT))
+        if isinstance(ended, Event):
+            raise MachineError(f"the guest's shell does not tell what it has: {ended.text}", said)
+        takes_cd = ended[0] == 0
+        if not self.options.network:
+            if not takes_cd:
+                raise no_way(self.options.bus, None)
+            return
+        guest = Sftp(self._need, lambda: forwarded_port(self._monitor), self._folder / KNOWN_HOSTS)
+        try:
+            if first or not takes_cd:
+                guest.connect(CONTACT if takes_cd else CONNECT_TIMEOUT)
+        except MachineError as error:
+            if takes_cd:
+                self._note(f"nobody can log in over the guest's network yet: {error}")
+            elif first:
+                raise no_way(self.options.bus, error) from error
+            else:
+                raise
+        if takes_cd:
+            guest.forget()
+        else:
+            self._delivery = guest
+
     def _find_tools(self) -> None:
         """See what a guest that is to build has for it. Raises MachineError when something is missing."""
         if isinstance(self._builder, GuestBuilder):
@@ -189,6 +222,8 @@ class QemuMachine:
         extra["osreldate"] = str(kernel.osreldate)
         if accelerator.note:
             extra["accelerator"] = accelerator.note
+        if isinstance(self._delivery, Sftp):
+            extra["modules"] = "by sftp"
         if self._boot_seconds:
             extra["boot"] = f"{self._boot_seconds:.1f} s"
         if self.options.image is not None:
@@ -241,6 +276,7 @@ class QemuMachine:
         patience, limit = self.options.boot_patience, self.options.boot_limit
         said = reach_shell(self.console, self._stopped, self._layout.environment, patience, limit)
         self._boot_seconds = time.monotonic() - switched_on
+        self._find_delivery(first=True)
         self._find_tools()
         self._kernel = kernel = self._ask_kernel(probe or self._compiled(SOURCE))
         saving = time.monotonic()
