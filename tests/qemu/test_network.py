@@ -27,7 +27,7 @@ def stack() -> Iterator[ExitStack]:
 
 def start(stack: ExitStack, *arguments: str) -> QemuProcess:
     """A QEMU whose guest never runs."""
-    process = QemuProcess(Program(QEMU), ["-machine", "pc,accel=tcg", "-S", *arguments])
+    process = QemuProcess(Program(QEMU), ["-machine", "q35,accel=tcg", "-S", *arguments])
     stack.callback(process.end)
     return process
 
