@@ -15,11 +15,10 @@ from threading import Lock
 from typing import TypeVar
 
 from msgport_vm.boot_dialogue import reach_shell
-from msgport_vm.connection import CONNECT_TIMEOUT
 from msgport_vm.console import LONGEST, Console, Heard
 from msgport_vm.deaths import death
 from msgport_vm.debugger import DEBUGGER, REBOOT, question
-from msgport_vm.delivery import ASK_FOR_CD, CONTACT, Delivery, Disc, Sftp, no_way
+from msgport_vm.delivery import ASK_FOR_CD, Delivery, Disc, no_way
 from msgport_vm.direct_boot import STUB, assemble, pack
 from msgport_vm.disc import write_disc
 from msgport_vm.dragonfly import failed_handler
@@ -194,6 +193,9 @@ class QemuMachine:
             if not takes_cd:
                 raise no_way(self.options.bus, None)
             return
+        # Not before a network is asked for: paramiko costs a fifth of a second.
+        from msgport_vm.sftp import CONNECT_TIMEOUT, CONTACT, Sftp
+
         guest = Sftp(self._need, lambda: forwarded_port(self._monitor), self._folder / KNOWN_HOSTS)
         try:
             if first or not takes_cd:
@@ -222,7 +224,7 @@ class QemuMachine:
         extra["osreldate"] = str(kernel.osreldate)
         if accelerator.note:
             extra["accelerator"] = accelerator.note
-        if isinstance(self._delivery, Sftp):
+        if not isinstance(self._delivery, Disc):
             extra["modules"] = "by sftp"
         if self._boot_seconds:
             extra["boot"] = f"{self._boot_seconds:.1f} s"
