@@ -189,7 +189,7 @@ def test_a_lost_ssh_server_costs_one_load_and_is_back_with_the_saved_state(
     bench.module("other")
     do(bench, "killall dropbear")
     machine_of(bench)._way.forget()
-    monkeypatch.setattr("msgport_vm.delivery.CONNECT_TIMEOUT", 1.0)
+    monkeypatch.setattr("msgport_vm.sftp.CONNECT_TIMEOUT", 1.0)
     loading = bench.load("other")
     assert loading.end.kind is EventKind.DIED and "its ssh server took no module: cannot reach" in loading.end.text
     monkeypatch.undo()
@@ -201,7 +201,7 @@ def test_a_guest_that_no_module_gets_into_is_refused_with_both_ways_to_mend_it(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     do(bench, "killall dropbear")
-    monkeypatch.setattr("msgport_vm.qemu.CONNECT_TIMEOUT", 1.0)
+    monkeypatch.setattr("msgport_vm.connection.CONNECT_TIMEOUT", 1.0)
     with pytest.raises(MachineError) as refused:
         machine_of(bench)._find_delivery(first=True)
     said = str(refused.value)

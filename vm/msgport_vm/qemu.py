@@ -194,7 +194,8 @@ class QemuMachine:
                 raise no_way(self.options.bus, None)
             return
         # Not before a network is asked for: paramiko costs a fifth of a second.
-        from msgport_vm.sftp import CONNECT_TIMEOUT, CONTACT, Sftp
+        from msgport_vm.connection import CONNECT_TIMEOUT
+        from msgport_vm.sftp import CONTACT, Sftp
 
         guest = Sftp(self._need, lambda: forwarded_port(self._monitor), self._folder / KNOWN_HOSTS)
         try:
