@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -125,11 +126,28 @@ def test_a_kernel_is_known_by_its_content(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "variable", [{"": "1"}, {"a b": "1"}, {"9x": "1"}, {"x": 'say "so"'}, {"x": "a\nb"}, {"x": "$y"}, {"x": "é"}]
+    "variable",
+    [
+        *({"": "1"}, {"a b": "1"}, {"9x": "1"}, {"x": 'say "so"'}, {"x": "it's"}, {"x": "a\nb"}, {"x": "$y"}),
+        *({"x": "é"}, {"x": "y" * 248}),
+    ],
 )
 def test_what_cannot_be_said_to_the_boot_loader_is_refused(tmp_path: Path, variable: dict[str, str]) -> None:
-    with pytest.raises(ValueError, match=r"environment|printable"):
+    with pytest.raises(ValueError, match=r"environment|printable|x: its value is too long by 1"):
         QemuOptions(image=tmp_path, environment=variable)
+
+
+def test_an_iso_that_only_a_cd_drive_boots_is_refused_as_a_disk(tmp_path: Path) -> None:
+    options = QemuOptions(image=iso(tmp_path), bus="virtio")
+    with pytest.raises(
+        UnusableFileError, match=r"dfly\.iso boots from a CD drive .*: leave --bus out, or give a --kernel"
+    ):
+        laid_out(options)
+    laid_out(dataclasses.replace(options, kernel=compile_kernel(tmp_path / "kernel")))
+    content = bytearray(options.image.read_bytes()) if options.image else bytearray()
+    content[510:512] = b"\x55\xaa"
+    iso(tmp_path).write_bytes(content)
+    laid_out(options)
 
 
 def test_nothing_to_boot_and_impossible_sizes_are_refused(tmp_path: Path) -> None:
@@ -166,7 +184,7 @@ def test_a_machine_has_no_network_unless_it_is_asked_for(tmp_path: Path) -> None
 def test_a_network_leads_from_a_port_of_loopback_to_the_guests_ssh_server_and_nowhere_else(
     tmp_path: Path, bus: str, card: str
 ) -> None:
-    layout = laid_out(QemuOptions(image=iso(tmp_path), bus=bus, network=True))  # type: ignore[arg-type]
+    layout = laid_out(QemuOptions(image=raw(tmp_path), bus=bus, network=True))  # type: ignore[arg-type]
     (net,) = [word for word in layout.arguments if word.startswith("user,")]
     assert {"restrict=on", "hostfwd=tcp:127.0.0.1:0-:22"} < set(net.split(","))
     assert any(word.startswith(card) for word in layout.arguments) and "-nic" not in layout.arguments

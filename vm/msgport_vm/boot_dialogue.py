@@ -10,6 +10,7 @@ from msgport_vm.console import SET_UP, Console
 from msgport_vm.deaths import death
 from msgport_vm.debugger import DEBUGGER, REBOOT
 from msgport_vm.machine import MachineError
+from msgport_vm.qemu_options import loader_order
 
 COUNTDOWN, LOADER, LOGIN, PASSWORD, SINGLE_USER, ROOT, MOUNTROOT, DDB, REBOOTS = range(9)
 PROMPTS = {
@@ -65,7 +66,7 @@ def reach_shell(
     """
     start = moved = time.monotonic()
     progress, said = Progress(), []
-    orders = [*(f'set {name}="{value}"' for name, value in loader.items()), "boot"]
+    orders = [*(loader_order(name, value) for name, value in loader.items()), "boot"]
     loader_asked = counted = kernel = False
     nudged = start
     names = 0

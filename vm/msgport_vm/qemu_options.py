@@ -26,8 +26,14 @@ MULTIBOOT_WITHIN = 8192
 CONSOLE = {"console": "comconsole"}
 ROOT_VARIABLE = "vfs.root.mountfrom"
 _VARIABLE = re.compile(r"[A-Za-z_][\w.:-]*", re.ASCII)
-_VALUE = re.compile(r"[ !#%-\[\]-~]*")
-"""What the boot loader takes as it stands between quotation marks."""
+_VALUE = re.compile(r"[ !#%&(-\[\]-~]*")
+"""What the boot loader takes as it stands between quotation marks: to it an apostrophe is one of those."""
+
+LOADER_LINE = 255
+"""Characters that the boot loader keeps of a line; it cuts off the rest without a word."""
+
+BOOTABLE = b"\x55\xaa"
+"""How the first sector of a disk ends that a BIOS boots from."""
 
 
 def image_format(image: Path) -> Literal["iso", "qcow2", "raw"]:
@@ -86,7 +92,14 @@ class QemuOptions:
             if not _VARIABLE.fullmatch(name):
                 raise ValueError(f"{name!r} cannot be a variable of the kernel's environment")
             if not _VALUE.fullmatch(value):
-                raise ValueError(f'{name}: its value may hold printable ASCII, without ", \\ and $')
+                raise ValueError(f"{name}: its value may hold printable ASCII, without \", ', \\ and $")
+            if len(order := loader_order(name, value)) > LOADER_LINE:
+                raise ValueError(f"{name}: its value is too long by {len(order) - LOADER_LINE}, for the boot loader")
+
+
+def loader_order(name: str, value: str) -> str:
+    """What sets a variable of the kernel's environment at the boot loader's prompt."""
+    return f'set {name}="{value}"'
 
 
 @dataclass(frozen=True)
@@ -136,6 +149,8 @@ def read_files(options: QemuOptions) -> Files:
     """Look at the user's files. Raises UnusableFileError when one is not there or not what it should be."""
     medium = image_format(options.image) if options.image is not None else ""
     image = (str(options.image.resolve()),) if options.image is not None else ()
+    if options.kernel is None and options.image and medium == "iso" and options.bus == "virtio":
+        _require_disk(options.image)
     if options.kernel is None:
         return Files(medium, image, None, "")
     if is_elf64(options.kernel):
@@ -145,6 +160,16 @@ def read_files(options: QemuOptions) -> Files:
     if options.environment:
         raise UnusableFileError(f"{options.kernel} is a multiboot kernel: --env cannot add to its environment")
     return Files(medium, image, None, digest)
+
+
+def _require_disk(image: Path) -> None:
+    """Make sure that an ISO boots from a disk, as few do: a BIOS that finds nothing says so nowhere but on a screen."""
+    with image.open("rb") as file:
+        if not file.read(512).endswith(BOOTABLE):
+            raise UnusableFileError(
+                f"{image} boots from a CD drive and from no disk, which --bus virtio makes of it: leave --bus out, or "
+                "give a --kernel, to which that is no matter"
+            )
 
 
 def lay_out(options: QemuOptions, files: Files, accelerator: Accelerator) -> Layout:
