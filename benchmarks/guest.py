@@ -96,7 +96,7 @@ def main() -> None:
         folder = Path(name)
         for number in range(options.rounds):
             cache = folder / f"cache-{number}"
-            choose_accelerator(Program("qemu-system-x86_64"), options.accel, cache / "qemu", print)
+            choose_accelerator(Program("qemu-system-x86_64"), options.accelerator or "auto", cache / "qemu", print)
             judged, _, data = command(passed, folder / f"cold-{number}", cache)
             figures["boot"].append(float(data["environment"]["extra"]["boot"].split()[0]))
             figures["cold"].append(judged)
