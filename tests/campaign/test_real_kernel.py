@@ -15,8 +15,8 @@ RESULTS = Path(__file__).parent.parent.parent / "results" / "dragonfly-5.9"
 RUNS = sorted(path.name for path in RESULTS.iterdir() if path.is_dir())
 
 
-def test_there_are_runs_on_one_two_and_four_cpus_and_with_spin_ports_built_in() -> None:
-    assert RUNS == ["smp1", "smp2", "smp4", "smp4-long", "smp4-spin"]
+def test_there_are_runs_on_one_two_and_four_cpus_with_spin_ports_built_in_and_without_invariants() -> None:
+    assert RUNS == ["smp1", "smp2", "smp4", "smp4-long", "smp4-no-invariants", "smp4-spin"]
 
 
 @pytest.mark.parametrize("run", RUNS)

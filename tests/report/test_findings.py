@@ -85,6 +85,12 @@ def test_a_run_is_summed_up() -> None:
     ]
 
 
+def test_how_a_kernel_was_built_or_booted_otherwise_than_most_is_told() -> None:
+    environment = {"kernel": "DragonFly 5.9", "cpus": 2, "invariants": False, "spin_builtin": True}
+    (row,) = rows(as_markdown(COVERED, [Run("other", {**RUN.data, "environment": environment})], TODAY), "Runs")
+    assert row[1] == "DragonFly 5.9, without INVARIANTS, built-in spin ports"
+
+
 def test_a_deviation_is_shown_where_it_was_observed_and_never_otherwise() -> None:
     found = {row[0]: row[2] for row in rows(as_markdown(COVERED, [RUN], TODAY), "Deviations")}
     assert found["`initmsg-assigns-flags`"] == "`flags`: smp2 7 of 9"

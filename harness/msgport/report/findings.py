@@ -40,7 +40,7 @@ def _runs(runs: Sequence[Run]) -> Iterator[str]:
         quiet = sum(v["seconds"] for v in variants) - sum(v["seconds"] for v in panics)
         yield _row(
             run.name,
-            environment["kernel"] + (", built-in spin ports" if environment.get("spin_builtin") else ""),
+            ", ".join((environment["kernel"], *_unusual(environment))),
             environment["cpus"],
             f"{len(variants)}: " + ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())),
             f"{sum(variant['executions'] for variant in variants):,}",
@@ -48,6 +48,14 @@ def _runs(runs: Sequence[Run]) -> Iterator[str]:
             f"{quiet:.1f}",
             f"{max(v['seconds'] for v in panics):.2f}" if panics else "",
         )
+
+
+def _unusual(environment: Mapping[str, Any]) -> Iterator[str]:
+    """How a kernel was built or booted otherwise than most that are tested."""
+    if environment.get("invariants") is False:
+        yield "without INVARIANTS"
+    if environment.get("spin_builtin"):
+        yield "built-in spin ports"
 
 
 def _deviations(runs: Sequence[Run]) -> Iterator[str]:
