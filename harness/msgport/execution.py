@@ -10,13 +10,14 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 from msgport.check.models import Models
 from msgport.check.observed import Observed, gather
 from msgport.remains import Remains, remains_of
 from msgport.scenario.outcome import matches
 from msgport.scenario.program import Variant
-from msgport.transcript import Load, Transcript, beside_console, excerpt, lives, read
+from msgport.transcript import Load, Transcript, bad_end, beside_console, excerpt, lives, read
 from msgport_vm.machine import Event, EventKind, Machine, MachineError, UnloadRefusedError
 
 LOADS = 4096
@@ -33,6 +34,8 @@ MOST_BABBLE = 4 << 20
 
 BEAT = 1.0
 """Seconds at most between two signs of life; a machine that takes longer is being waited for, and does not babble."""
+
+T = TypeVar("T")
 
 CERTAIN = 3
 """Loads that are enough where the models allow one outcome only, and it is a panic, a deadlock or what is said."""
@@ -213,7 +216,9 @@ def live(
         return _listen(events, f":{nonce:08x}:", babble, keep)
 
     end = listen(machine.load(module, tunables, silence)) or Event(EventKind.DIED)
-    if not _told(_read(text).load(nonce), end.kind) and (more := excerpt(machine.messages(), nonce)):
+    heard = _read(text).load(nonce)
+    # Of a load without an end record, one that panicked for instance, nobody knows what is missing.
+    if not (heard and heard.complete) and (more := excerpt(_if_readable(machine.messages, ""), nonce)):
         keep(beside_console(more))
     memory = b""
     refusal = died = ""
@@ -229,7 +234,7 @@ def live(
             died = f"the machine failed when the module was unloaded: {failed}"
             machine.restart()
     else:
-        memory = machine.memory() if end.kind is not EventKind.LOAD_FAILED else b""
+        memory = _if_readable(machine.memory, b"") if end.kind is not EventKind.LOAD_FAILED else b""
         machine.restart()
     transcript = _read(text)
     load = transcript.load(nonce)
@@ -237,12 +242,14 @@ def live(
         died = f"the module would not unload: {refusal}"
     if variant and end.kind is EventKind.PANICKED and not (load and load.panic):
         died = f"the machine panicked, and its console does not tell how: {end.text}"
+    if detail := died or _bad_end(end.kind, end.text):
+        keep(bad_end(nonce, detail))
     return Life(
         nonce,
         "".join(text),
         transcript,
         end.kind,
-        died or _bad_end(end.kind, end.text),
+        detail,
         remains_of(variant, memory, nonce) if variant else None,
     )
 
@@ -251,11 +258,12 @@ def _read(text: Sequence[str]) -> Transcript:
     return read(*lives("".join(text)))
 
 
-def _told(load: Load | None, ended: EventKind) -> bool:
-    """Tell whether the console alone tells all of a load."""
-    if load is None or load.problems:
-        return False
-    return ended is not EventKind.PANICKED or (load.panic is not None and load.panic.name is not None)
+def _if_readable(look: Callable[[], T], nothing: T) -> T:
+    """Look at what a machine left; what cannot be read is not there, and the machine itself is seen to by restart()."""
+    try:
+        return look()
+    except MachineError:
+        return nothing
 
 
 def _listen(events: Iterable[Event], mark: str, babble: float, hear: Callable[[str], None]) -> Event | None:

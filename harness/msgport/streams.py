@@ -57,7 +57,7 @@ def prepare() -> None:
 def lost() -> str:
     """Write out what is still to be written of the report; say why it is lost, empty when it is not."""
     sys.stdout.flush()
-    raw = getattr(sys.stdout.buffer, "raw", None)
+    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
     return f"cannot write the report: {raw.trouble.strerror}" if isinstance(raw, _Report) and raw.trouble else ""
 
 

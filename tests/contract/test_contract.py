@@ -254,6 +254,6 @@ def test_records_that_are_lost_are_missed_but_those_in_the_message_buffer(
     assert loading.end.kind is EventKind.LOADED
     (records,) = read(loading.text).loads
     assert not records.complete
-    (united,) = read(Segment(loading.text, excerpt(bench.machine.messages(), NONCE))).loads
+    (united,) = read(Segment(loading.text, (excerpt(bench.machine.messages(), NONCE),))).loads
     assert united.complete == (fault == LOST_ON_CONSOLE)
     bench.unload_file(module)

@@ -21,6 +21,7 @@ class Memory:
 
     def execute(self, command: str, *, val: int, size: int, filename: str) -> None:
         assert command == "memsave"
+        Path(filename).write_bytes(b"half")
         if not -(2**63) <= val < 2**63:
             raise RefusedError("QEMU refuses memsave: Parameter 'val' expects integer")
         with Path(filename).open("wb") as file:
@@ -54,3 +55,4 @@ def test_reading_ends_at_the_size_asked_for(tmp_path: Path) -> None:
 def test_another_refusal_is_not_taken_for_a_hole(tmp_path: Path) -> None:
     with pytest.raises(RefusedError, match="expects integer"):
         read_window(cast(Monitor, Memory({})), tmp_path / "aside", 2**65)
+    assert list(tmp_path.iterdir()) == []

@@ -176,14 +176,14 @@ def test_a_virtual_machines_first_key_is_pinned(host: Host, machine_of: MakeMach
 def test_the_first_key_is_pinned_under_an_alias_even_of_a_machine_that_lets_nobody_in(host: Host) -> None:
     pins, stranger = host.folder / "pins", make_key(host.folder / "stranger")
     address = Address(host.user, "127.0.0.1", host.port)
-    with pytest.raises(MachineError, match="does not let"):
+    with pytest.raises(MachineError, match=r"does not let(?s:.*)authorized_keys of its image"):
         connect(address, Trust(pins, pin=True, keys=(stranger,), alias="guest"))
     known = " ".join((host.state / "host_key.pub").read_text().split()[:2])
     assert pins.read_text() == f"guest {known}\n"
     trust = Trust(pins, pin=True, keys=(host.key,), alias="guest")
     connect(address, trust).close()
     pins.write_text(f"guest {stranger.with_suffix('.pub').read_text()}")
-    with pytest.raises(MachineError, match=r"another host key than before(?s:.*)ssh-keygen -f \S+ -R guest"):
+    with pytest.raises(MachineError, match=r"another host key than before(?s:.*)let go of the saved machine"):
         connect(address, trust)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from msgport.scenario.outcome import Outcome
-from msgport.transcript import Load, Segment, Sighting, beside_console, excerpt, lives, read
+from msgport.transcript import Load, Segment, Sighting, bad_end, beside_console, excerpt, lives, read
 from tests.transcript.writer import Writer, two_outcomes
 
 ABC = Outcome("done", ("a", "b", "c"))
@@ -86,7 +86,7 @@ def test_without_an_end_record_only_sightings_count() -> None:
 
 def test_two_channels_lose_only_what_neither_holds() -> None:
     lines = two_outcomes().lines
-    load = only(Segment("\n".join(lines[::2]), "\n".join(lines[1:6])))
+    load = only(Segment("\n".join(lines[::2]), ("\n".join(lines[1:6]),)))
     assert load.complete
     assert seen(load) == {ABC: (900, True, 0), CAB: (100, True, 17)}
 
@@ -96,9 +96,30 @@ def test_what_was_saved_of_the_message_buffer_is_a_channel_of_its_own() -> None:
     buffer = "older text\n" + two_outcomes(1).text + two_outcomes().text
     text = "\n".join(lines[:3] + lines[4:]) + beside_console(excerpt(buffer, 0x5EED)) + "msgport# kldunload\n"
     (segment,) = lives(text)
-    assert segment == Segment("\n".join(lines[:3] + lines[4:]) + "msgport# kldunload\n", two_outcomes().text)
+    assert segment == Segment("\n".join(lines[:3] + lines[4:]) + "msgport# kldunload\n", (two_outcomes().text,))
     assert only(segment).complete
     assert not only(segment.console).complete
+
+
+def test_line_ends_may_have_become_others_since() -> None:
+    lines = two_outcomes().lines
+    text = "\n".join(lines[:3]) + beside_console(two_outcomes().text) + bad_end(0x5EED, "it hung") + "more\n"
+    assert lives(text.replace("\n", "\r\n"))[0].bad_ends == lives(text)[0].bad_ends == {0x5EED: "it hung"}
+    assert only(lives(text.replace("\n", "\r\n"))[0]) == only(lives(text)[0])
+
+
+def test_a_load_that_came_to_a_bad_end_has_a_problem_whatever_its_records_say() -> None:
+    (segment,) = lives(two_outcomes().text + bad_end(0x5EED, "the machine hung:\nnothing [on] it") + "msgport# \n")
+    assert only(segment).problems == ("the machine hung: nothing [on] it",)
+    assert only(segment).iterations == 1000
+    (other,) = lives(two_outcomes().text + bad_end(0x5EEE, "of another load"))
+    assert only(other).complete
+
+
+def test_a_panic_in_an_excerpt_is_not_of_the_load_before() -> None:
+    panic = "panic: spin_lock: 0xfffff80000000000, indefinite wait!\n"
+    text = two_outcomes(1).text + beside_console(two_outcomes(1).text) + beside_console("torn\n" + panic)
+    assert only(*lives(text)).complete
 
 
 def test_of_a_load_that_the_message_buffer_does_not_know_there_is_no_excerpt() -> None:
@@ -110,13 +131,13 @@ def test_a_panic_torn_on_the_console_is_told_by_the_message_buffer() -> None:
     torn = words.replace("== curthread", "==cpuid = 1")
     begun = Writer().begin().text
     assert (of_console := only(begun + torn).panic) and of_console.name is None
-    assert (panic := only(Segment(begun + torn, begun + words)).panic) and panic.name is not None
+    assert (panic := only(Segment(begun + torn, (begun + words,))).panic) and panic.name is not None
     # What is whole on the console stands.
-    assert only(Segment(begun + words, begun + torn)).panic == panic
+    assert only(Segment(begun + words, (begun + torn,))).panic == panic
 
 
 def test_records_that_differ_under_one_number_are_a_conflict() -> None:
-    load = only(Segment(two_outcomes().text, two_outcomes(first=800, second=200).text))
+    load = only(Segment(two_outcomes().text, (two_outcomes(first=800, second=200).text,)))
     assert "two different records have nonce 00005eed and number 4" in load.problems[0]
 
 

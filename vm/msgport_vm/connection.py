@@ -447,21 +447,30 @@ def _explained(address: Address, trust: Trust, error: Exception) -> Exception:
     if isinstance(error, MachineError):
         return error
     if isinstance(error, paramiko.BadHostKeyException):
-        name = shlex.quote(trust.alias or address.known_as)
+        # What is known by an alias is a machine that was made here, and saved with its key.
+        mend = (
+            "let go of the saved machine, which is under qemu/states in the cache (MSGPORT_CACHE)"
+            if trust.alias
+            else f"ssh-keygen -f {shlex.quote(str(trust.known_hosts))} -R {shlex.quote(address.known_as)}"
+        )
         return MachineError(
             f"{address} shows another host key than before: {fingerprint(error.key)} instead of "
             f"{fingerprint(error.expected_key)}. Either it was installed anew, or somebody stands between.\n"
-            f"If it was: ssh-keygen -f {shlex.quote(str(trust.known_hosts))} -R {name}"
+            f"If it was: {mend}"
         )
     if isinstance(error, paramiko.PasswordRequiredException):
         return MachineError(f"a private key has a passphrase ({error}): unlock it with ssh-add first")
     refused = isinstance(error, paramiko.AuthenticationException)
     if refused or "No authentication methods" in str(error) or "no authentication methods" in str(error):
         tried = ", ".join(map(str, trust.keys)) or "the files in ~/.ssh"
+        give = (
+            f"Put your public key into ~{address.user}/.ssh/authorized_keys of its image"
+            if trust.alias
+            else f"Give it your public key with {address.command.replace('ssh ', 'ssh-copy-id ', 1)}"
+        )
         return MachineError(
             f"{address} does not let {address.user} in (tried {tried} and the agent): {error}\n"
-            f"Give it your public key with {address.command.replace('ssh ', 'ssh-copy-id ', 1)}, or unlock yours with "
-            "ssh-add"
+            f"{give}, or unlock yours with ssh-add"
         )
     if isinstance(error, socket.gaierror):
         return MachineError(f"{address.host} is no known host: {error.strerror}")

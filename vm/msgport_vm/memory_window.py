@@ -27,22 +27,25 @@ def read_window(monitor: Monitor, aside: Path, address: int, size: int = WINDOW)
     end = start + size
     memory = bytearray()
     missing = 0
-    while start + len(memory) < end and missing < GAP:
-        at = start + len(memory)
-        try:
-            # QEMU takes addresses as signed numbers.
-            monitor.execute("memsave", val=at - 2**64 if at >= 2**63 else at, size=end - at, filename=str(aside))
-            refused = False
-        except RefusedError as error:
-            if NOT_THERE not in str(error):
-                raise
-            refused = True
-        # QEMU writes what it can read until it comes to a page that is not there.
-        there = aside.read_bytes() if aside.exists() else b""
-        memory += there
-        missing = 0 if there else missing
-        if refused:
-            memory += bytes(PAGE - len(memory) % PAGE)
-            missing += PAGE
+    try:
+        while start + len(memory) < end and missing < GAP:
+            at = start + len(memory)
+            try:
+                # QEMU takes addresses as signed numbers.
+                monitor.execute("memsave", val=at - 2**64 if at >= 2**63 else at, size=end - at, filename=str(aside))
+                refused = False
+            except RefusedError as error:
+                if NOT_THERE not in str(error):
+                    raise
+                refused = True
+            # QEMU writes what it can read until it comes to a page that is not there.
+            there = aside.read_bytes() if aside.exists() else b""
+            aside.unlink(missing_ok=True)
+            memory += there
+            missing = 0 if there else missing
+            if refused:
+                memory += bytes(PAGE - len(memory) % PAGE)
+                missing += PAGE
+    finally:
         aside.unlink(missing_ok=True)
     return bytes(memory)

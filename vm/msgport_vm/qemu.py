@@ -313,7 +313,7 @@ class QemuMachine:
                 size = image_size(maker.control, layout.overlay, layout.overlay_format)
                 create_overlay(maker.control, folder / ROOT, layout.overlay, layout.overlay_format, size)
             if layout.network:
-                (folder / KNOWN_HOSTS).touch()
+                (folder / KNOWN_HOSTS).write_bytes(b"")
             if layout.disc_overlay:
                 write_disc(folder / DISC, [], DISC_SIZE)
                 create_overlay(maker.control, folder / DISC_OVERLAY, Path(DISC), "raw", DISC_SIZE)
@@ -686,7 +686,14 @@ class QemuMachine:
         process, kernel = self._process, self._kernel
         if process is None or kernel is None or not process.running:
             return ""
-        return read_messages(process.control, self._folder / "memory", kernel.messages)
+        # After a load that ended well the guest may be building something, and be brought back meanwhile.
+        alive = not self._taken
+        self._take()
+        try:
+            return read_messages(process.control, self._folder / "memory", kernel.messages)
+        finally:
+            if alive:
+                self._give_back()
 
     def restart(self) -> None:
         """Bring it back to its first prompt, whatever became of it. Raises MachineError."""

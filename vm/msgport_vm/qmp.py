@@ -95,7 +95,8 @@ class Monitor:
             return self._wait(self._client.execute(command, named))
         except ExecuteError as error:
             raise RefusedError(f"QEMU refuses {command}: {error}") from error
-        except (QMPError, OSError, TimeoutError) as error:
+        except (QMPError, OSError, TimeoutError, RuntimeError) as error:
+            # RuntimeError: of a loop that close() has ended.
             raise MachineError(f"QEMU does not answer {command}: {error or type(error).__name__}") from error
 
     def human(self, line: str) -> None:

@@ -1,7 +1,7 @@
 """What came out of a machine, read: console text to records, to what each load observed."""
 
 from msgport.transcript.load import Load, Panic, RingEntry, Said, Sighting
-from msgport.transcript.reader import Segment, Transcript, beside_console, excerpt, lives, read
+from msgport.transcript.reader import Segment, Transcript, bad_end, beside_console, excerpt, lives, read
 from msgport.transcript.records import Record
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Segment",
     "Sighting",
     "Transcript",
+    "bad_end",
     "beside_console",
     "excerpt",
     "lives",

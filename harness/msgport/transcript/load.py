@@ -109,8 +109,11 @@ class Load:
         return self.ended is not None and not self.problems
 
 
-def assemble(nonce: int, life: int, records: Iterable[Record], panic: Panic | None) -> Load:
-    """Put one load together; ``records`` in any order, repeats included, from all channels of one machine's life."""
+def assemble(nonce: int, life: int, records: Iterable[Record], panic: Panic | None, bad_end: str | None = None) -> Load:
+    """Put one load together; ``records`` in any order, repeats included, from all channels of one machine's life.
+
+    ``bad_end`` is what became of it otherwise than its records tell.
+    """
     numbered: dict[int, Record] = {}
     conflicts: list[str] = []
     for record in records:
@@ -124,7 +127,13 @@ def assemble(nonce: int, life: int, records: Iterable[Record], panic: Panic | No
         reading.take(numbered[sequence])
     sightings = tuple(reading.sightings())
     lost = tuple(_loss(numbered, panic))
-    problems = [*conflicts, *lost, *reading.problems, *(() if lost else reading.contradictions())]
+    problems = [
+        *([bad_end] if bad_end else []),
+        *conflicts,
+        *lost,
+        *reading.problems,
+        *(() if lost else reading.contradictions()),
+    ]
     if reading.overflow:
         problems.append(f"the module's table had no room for {_count(reading.overflow, 'execution')}")
     return Load(

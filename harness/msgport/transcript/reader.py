@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 from msgport.transcript import records
@@ -13,15 +14,21 @@ from msgport.transcript.records import Found
 
 _BOOT = re.compile(r"^.*Copyright \(c\) .*The DragonFly Project\.", re.MULTILINE)
 _BUFFER, _CONSOLE = "[the kernel's message buffer, out of its memory]", "[its console again]"
-_EXCERPT = re.compile(rf"\n{re.escape(_BUFFER)}\n(.*?){re.escape(_CONSOLE)}\n", re.DOTALL)
+_EXCERPT = re.compile(rf"\r?\n{re.escape(_BUFFER)}\r?\n(.*?){re.escape(_CONSOLE)}\r?\n", re.DOTALL)
+_BAD_END = re.compile(r"\r?\n\[load ([0-9a-f]{8}) came to a bad end: ([^\r\n]*)\]\r?\n")
 
 
 @dataclass(frozen=True)
 class Segment:
-    """The text of one machine's life, from boot to death: its console, and its message buffer if that was read."""
+    """The text of one machine's life, from boot to death.
+
+    ``console`` is what it said there, ``buffers`` what was read of its message buffer, once or several times;
+    ``bad_ends`` has, by nonce, what became of loads otherwise than their records tell.
+    """
 
     console: str
-    buffer: str = ""
+    buffers: tuple[str, ...] = ()
+    bad_ends: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -47,18 +54,25 @@ def beside_console(buffer: str) -> str:
     return f"\n{_BUFFER}\n{buffer}{'' if buffer.endswith(chr(10)) else chr(10)}{_CONSOLE}\n"
 
 
+def bad_end(nonce: int, detail: str) -> str:
+    """A line of saved text: what became of a load otherwise than its records tell, for whoever judges them again."""
+    return f"\n[load {nonce:08x} came to a bad end: {' '.join(detail.split())}]\n"
+
+
 def lives(text: str) -> list[Segment]:
     """Cut saved text at each boot of the kernel, so that a nonce used again after it means another load.
 
-    What was saved of the message buffer beside the console becomes a channel of its own.
+    What was saved of the message buffer beside the console becomes channels of their own.
     """
     starts = [match.start() for match in _BOOT.finditer(text)]
     cuts = [0, *(start for start in starts if start > 0), len(text)]
-    return [
-        Segment(_EXCERPT.sub("", part), "".join(_EXCERPT.findall(part)))
-        for part in (text[a:b] for a, b in pairwise(cuts))
-        if part.strip()
-    ]
+    return [_segment(part) for part in (text[a:b] for a, b in pairwise(cuts)) if part.strip()]
+
+
+def _segment(text: str) -> Segment:
+    console = _EXCERPT.sub("", text)
+    ends = {int(nonce, 16): detail for nonce, detail in _BAD_END.findall(console)}
+    return Segment(_BAD_END.sub("", console), tuple(_EXCERPT.findall(text)), ends)
 
 
 def read(*segments: Segment | str) -> Transcript:
@@ -70,9 +84,11 @@ def read(*segments: Segment | str) -> Transcript:
     loads: list[Load] = []
     strays: list[Panic] = []
     for life, segment in enumerate(segments):
-        found, died, stray = _life(segment if isinstance(segment, Segment) else Segment(segment))
+        segment = segment if isinstance(segment, Segment) else Segment(segment)
+        found, died, stray = _life(segment)
         loads += [
-            assemble(nonce, life, (each.record for each in theirs), died.get(nonce)) for nonce, theirs in found.items()
+            assemble(nonce, life, (each.record for each in theirs), died.get(nonce), segment.bad_ends.get(nonce))
+            for nonce, theirs in found.items()
         ]
         strays += stray
     return Transcript(tuple(loads), tuple(strays))
@@ -86,7 +102,7 @@ def _life(segment: Segment) -> tuple[dict[int, list[Found]], dict[int, Panic], l
     found: dict[int, list[Found]] = defaultdict(list)
     died: dict[int, Panic] = {}
     strays: list[Panic] = []
-    for channel in (segment.console, segment.buffer):
+    for channel in (segment.console, *segment.buffers):
         text = records.plain(channel)
         here = records.find(text)
         first: dict[int, Panic] = {}
