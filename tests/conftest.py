@@ -6,12 +6,17 @@ Tests that lack something here are skipped, with the reason; MSGPORT_TEST_ALL=1 
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
 os.environ.setdefault("MSGPORT_CACHE", str(Path(__file__).parent.parent / "build" / "test-cache"))
+
+# A shell's background job ignores interrupts, and so would the commands that are to be interrupted here.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ELSEWHERE = ("../shared/", "takes root", "MSGPORT_SYSDIRS")
 """In the reason of a skip when no installation helps: recordings and source of kernels, what only root may do."""
