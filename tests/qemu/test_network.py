@@ -11,8 +11,12 @@ from pathlib import Path
 import pytest
 
 from msgport_vm.machine import MachineError
-from msgport_vm.qemu_network import forwarded_port, network_arguments, ssh_command
+from msgport_vm.qemu import QemuMachine
+from msgport_vm.qemu_accelerator import Accelerator
+from msgport_vm.qemu_network import KNOWN_HOSTS, forwarded_port, network_arguments, ssh_command
+from msgport_vm.qemu_options import QemuOptions, lay_out, read_files
 from msgport_vm.qemu_process import Program, QemuProcess
+from msgport_vm.scratch import Scratch
 
 QEMU = "qemu-system-x86_64"
 
@@ -57,3 +61,15 @@ def test_the_ssh_client_pins_the_key_it_sees_first_in_the_machines_own_file(tmp_
         "stricthostkeychecking": "accept-new",
     }
     assert taken["userknownhostsfile"] == str(tmp_path / "a folder" / "known_hosts")
+
+
+def test_a_machine_booted_anew_knows_no_host_key_of_one_that_did_not_wake(stack: ExitStack, tmp_path: Path) -> None:
+    image = tmp_path / "disk.img"
+    image.write_bytes(bytes(4096))
+    machine = stack.enter_context(QemuMachine(QemuOptions(image=image, network=True), tmp_path, cache=tmp_path))
+    machine._program, machine._scratch = Program(QEMU), Scratch(tmp_path / "runs")
+    machine._layout = lay_out(machine.options, read_files(machine.options), Accelerator("tcg"))
+    known = machine._scratch.path / KNOWN_HOSTS
+    known.write_text("msgport-guest ssh-ed25519 AAAA\n")
+    machine._make_overlays()
+    assert known.read_bytes() == b""
