@@ -16,12 +16,15 @@ from tests.qemu.test_memory_window import KERNEL, Memory
 HEADER, RING = KERNEL + 0xFE0, KERNEL + 4 * PAGE + 8
 
 
-def messages(ring: bytes, end: int, tmp_path: Path, magic: int = 0x063064, size: int | None = None) -> str:
+def guest(ring: bytes, end: int, magic: int = 0x063064, size: int | None = None) -> Memory:
     memory = bytearray(8 * PAGE)
     struct.pack_into("<IIIIQ", memory, HEADER - KERNEL, magic, len(ring) if size is None else size, end, 0, RING)
     memory[RING - KERNEL : RING - KERNEL + len(ring)] = ring
-    pages = {number: bytes(memory[number * PAGE : (number + 1) * PAGE]) for number in range(8)}
-    return read_messages(cast(Monitor, Memory(pages)), tmp_path / "aside", HEADER)
+    return Memory({number: bytes(memory[number * PAGE : (number + 1) * PAGE]) for number in range(8)})
+
+
+def messages(ring: bytes, end: int, tmp_path: Path, magic: int = 0x063064, size: int | None = None) -> str:
+    return read_messages(cast(Monitor, guest(ring, end, magic, size)), tmp_path / "aside", HEADER)
 
 
 def test_a_buffer_that_is_not_full_is_read_up_to_its_end(tmp_path: Path) -> None:
@@ -41,8 +44,19 @@ def test_one_longer_than_a_page_is_whole(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("magic", "size"), [(0, 100), (0x063064, 0), (0x063064, 1 << 30)])
-def test_what_is_no_buffer_has_no_text(tmp_path: Path, magic: int, size: int) -> None:
+def test_what_is_no_buffer_has_no_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, magic: int, size: int) -> None:
+    monkeypatch.setattr("msgport_vm.guest_messages.PAUSE", 0.0)
     assert messages(b"text", 4, tmp_path, magic, size) == ""
+
+
+@pytest.mark.parametrize("mapped", [(), (0, 1)], ids=["nothing", "the header alone"])
+def test_a_cpu_that_has_it_not_mapped_just_then_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mapped: tuple[int, ...]
+) -> None:
+    memory = guest(b"text", 4)
+    whole, memory.pages = memory.pages, {number: memory.pages[number] for number in mapped}
+    monkeypatch.setattr("time.sleep", lambda _: memory.pages.update(whole))
+    assert read_messages(cast(Monitor, memory), tmp_path / "aside", HEADER) == "text"
 
 
 def test_without_an_address_nothing_is_asked(tmp_path: Path) -> None:
