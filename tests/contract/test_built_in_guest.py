@@ -39,23 +39,11 @@ def machine_with_compiler(scratch: Path, without: str = "") -> QemuMachine:
 
 
 @pytest.fixture(scope="module")
-def booted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Bench, Path]]:
-    """A machine that builds in its guest, and where its image and its cache are."""
+def booted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """A machine that builds in its guest; its image and its cache are in its ``scratch``."""
     place = tmp_path_factory.mktemp("built-in-guest")
     with machine_with_compiler(place) as machine:
-        yield Bench("qemu", machine, machine.boot(), place), place
-
-
-@pytest.fixture
-def bench(booted: tuple[Bench, Path]) -> Iterator[Bench]:
-    """The machine with no module in it."""
-    bench, _ = booted
-    if bench.dirty:
-        bench.revive()
-    yield bench
-    if not bench.dirty:
-        for module in list(bench.loaded.values()):
-            bench.unload_file(module)
+        yield Bench("qemu", machine, machine.boot(), place)
 
 
 def console_of(bench: Bench) -> int:
@@ -125,10 +113,9 @@ def test_where_tmp_cannot_be_written_to_memory_takes_its_place(bench: Bench, tmp
     assert bench.machine.build(tmp_path).read_bytes().startswith(b"\x7fELF")
 
 
-def test_another_run_finds_what_was_built(booted: tuple[Bench, Path], tmp_path: Path) -> None:
-    bench, place = booted
+def test_another_run_finds_what_was_built(bench: Bench, tmp_path: Path) -> None:
     known = bench.module("talk").read_bytes()
-    with machine_with_compiler(place) as machine:
+    with machine_with_compiler(bench.scratch) as machine:
         facts = machine.boot()
         assert (facts.extra["start"], facts.compiler) == ("saved state", bench.facts.compiler)
         (tmp_path / "talk.c").write_bytes((bench.scratch / "talk" / "talk.c").read_bytes())

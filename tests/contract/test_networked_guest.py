@@ -109,17 +109,6 @@ def booted(place: Place) -> Iterator[Bench]:
         yield Bench("qemu", machine, machine.boot(), place.folder)
 
 
-@pytest.fixture
-def bench(booted: Bench) -> Iterator[Bench]:
-    """The machine with no module in it; whatever a test does to it is undone."""
-    if booted.dirty:
-        booted.revive()
-    yield booted
-    if not booted.dirty:
-        for module in list(booted.loaded.values()):
-            booted.unload_file(module)
-
-
 def machine_of(bench: Bench) -> QemuMachine:
     from msgport_vm.qemu import QemuMachine
 
