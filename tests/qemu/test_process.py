@@ -29,6 +29,16 @@ print(QemuProcess(Program(sys.argv[1]), ["-machine", "none"]).pid, flush=True)
 sys.stdin.read()
 """
 
+SLOW_TO_DIE = """\
+#!{python}
+import os, re, sys, time
+for line in re.findall(r"fd=(\\d+)", " ".join(sys.argv)):
+    os.close(int(line))
+time.sleep(0.3)
+os.write(2, b"out of something")
+sys.exit(3)
+"""
+
 
 @needs_qemu
 def test_qemu_ends_when_the_harness_is_killed() -> None:
@@ -57,6 +67,14 @@ def test_a_qemu_that_died_is_told_with_its_signal() -> None:
     while process.running:
         time.sleep(0.01)
     assert process.end() == "killed by signal 9"
+
+
+def test_a_qemu_that_takes_its_time_to_die_has_ended_by_itself(tmp_path: Path) -> None:
+    slow = tmp_path / "qemu"
+    slow.write_text(SLOW_TO_DIE.format(python=sys.executable))
+    slow.chmod(0o755)
+    with pytest.raises(MachineError, match=r"QEMU does not start \(exit status 3\nout of something\)"):
+        QemuProcess(Program(str(slow)), [])
 
 
 @needs_qemu

@@ -581,7 +581,7 @@ class QemuMachine:
             return (yield from self._way.bring(files, ahead=ahead))
         except MachineError:
             # Of a QEMU that died this is only the first sign.
-            if self._stopped():
+            if self._process is not None and self._stopped():
                 return self._departed()
             raise
 

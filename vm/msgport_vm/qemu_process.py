@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import select
 import shutil
 import socket
 import subprocess
@@ -151,6 +152,10 @@ class QemuProcess:
     def end(self) -> str:
         """End it, whatever state it is in, and tell how it ended. Safe to call twice."""
         self._watcher.stop()
+        if self._has_hung_up():
+            # A process that dies closes its lines first, and is still there for a moment on a busy host.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._popen.wait(END_TIMEOUT)
         by_itself = self._popen.poll() is not None
         if not by_itself:
             self._popen.terminate()
@@ -164,6 +169,14 @@ class QemuProcess:
         self.console.close()
         how = f"killed by signal {-status}" if status < 0 else f"exit status {status}"
         return "\n".join(filter(None, (how if by_itself else "ended by the harness", self._said())))
+
+    def _has_hung_up(self) -> bool:
+        """Tell whether the other end of its console is closed, whatever waits to be read."""
+        if self.console.fileno() < 0:
+            return False
+        asked = select.poll()
+        asked.register(self.console, 0)
+        return bool(asked.poll(0))
 
     def _said(self) -> str:
         with contextlib.suppress(ValueError):
