@@ -226,11 +226,11 @@ def test_a_qemu_killed_in_the_middle_of_a_load_is_told_and_started_anew(bench: B
 
     machine, said = bench.machine, ""
     assert isinstance(machine, QemuMachine)
-    bench.dirty = True
+    bench.dirty, guest = True, machine._guest
     for event in machine.load(bench.module("hangs"), {}, 30):
         said += event.text
-        if "hangs: about to" in said and machine._process:
-            os.kill(machine._process.pid, signal.SIGKILL)
+        if "hangs: about to" in said and guest.running:
+            os.kill(guest.pid, signal.SIGKILL)
     assert (event.kind, event.text) == (EventKind.DIED, "QEMU ended: killed by signal 9")
     with pytest.raises(MachineError, match="the machine is not running"):
         bench.load("other")

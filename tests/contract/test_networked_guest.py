@@ -228,7 +228,7 @@ def test_machines_side_by_side_have_ports_of_their_own(bench: Bench, place: Plac
     with place.machine() as other:
         facts = other.boot()
         assert facts.extra["start"] == "saved state"
-        assert forwarded_port(other._monitor) != forwarded_port(machine_of(bench)._monitor)
+        assert forwarded_port(other._guest.monitor) != forwarded_port(machine_of(bench)._guest.monitor)
         assert "talk: value 5\n" in bench.load("talk", contract_value=5).text
         beside = Bench("qemu", other, facts, place.folder, built=dict(bench.built))
         assert "talk: value 6\n" in beside.load("talk", contract_value=6).text

@@ -11,11 +11,11 @@ from typing import cast
 
 import pytest
 
-from msgport_vm import qemu
-from msgport_vm.console import Console
+from msgport_vm import qemu_guest
 from msgport_vm.delivery import Disc
 from msgport_vm.machine import Event, EventKind, MachineError, UnloadRefusedError
 from msgport_vm.qemu import QemuMachine
+from msgport_vm.qemu_guest import QemuGuest
 from msgport_vm.qemu_options import QemuOptions
 from msgport_vm.qemu_process import QemuProcess
 from msgport_vm.qmp import EVENTS, Events
@@ -43,6 +43,7 @@ class Control:
 class Process:
     """A QEMU that runs."""
 
+    console: socket.socket
     control: Control = field(default_factory=Control)
     running: bool = True
 
@@ -65,9 +66,8 @@ def play(tmp_path: Path) -> Iterator[Callable[[Guest], Rig]]:
 
     def start(guest: Guest) -> Rig:
         machine = QemuMachine(QemuOptions(image=tmp_path / "image"), tmp_path, cache=tmp_path, unload_timeout=1.0)
-        process = Process()
-        machine._console = Console(here)
-        machine._process = cast(QemuProcess, process)
+        process = Process(here)
+        machine._started = QemuGuest(cast(QemuProcess, process))
         machine._delivery = disc = Disc(machine._need, "/dev/cd1", tmp_path / "modules.iso")
         disc._on_disc, disc._mounted = [MODULE], True
         threads.append(threading.Thread(target=guest.play, args=(there,)))
@@ -137,12 +137,26 @@ def test_a_debugger_that_was_entered_without_a_panic_is_no_success(play: Callabl
 def test_silence_is_a_hang_and_a_way_into_the_debugger_is_tried(
     play: Callable[[Guest], Rig], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(qemu, "DEBUGGER_COMES", 0.05)
+    monkeypatch.setattr(qemu_guest, "DEBUGGER_COMES", 0.05)
     rig = play(Guest([("\r", ECHO + "half a line")]))
     text, last = load(rig, 0.1)
     assert last.kind is EventKind.HUNG
     assert text.count("half a line") == 1
     assert "inject-nmi" in rig.process.control.asked
+
+
+def test_a_qemu_that_goes_while_a_way_into_the_debugger_is_tried_is_told(
+    play: Callable[[Guest], Rig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = play(Guest([("\r", ECHO)]))
+
+    def goes(command: str, **_: object) -> None:
+        rig.process.console.shutdown(socket.SHUT_RD)
+        raise MachineError(f"QEMU does not answer {command}")
+
+    monkeypatch.setattr(rig.process.control, "execute", goes)
+    _, last = load(rig, 0.1)
+    assert last == Event(EventKind.DIED, "QEMU ended: killed by signal 9")
 
 
 def test_a_reboot_is_told(play: Callable[[Guest], Rig]) -> None:

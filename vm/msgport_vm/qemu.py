@@ -5,26 +5,22 @@ It is started from power-on once; then it is saved at its prompt, and from there
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import shutil
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from threading import Lock
 from typing import TypeVar
 
 from msgport_vm.boot_dialogue import reach_shell
-from msgport_vm.console import LONGEST, Console, Heard
-from msgport_vm.deaths import death
-from msgport_vm.debugger import DEBUGGER, REBOOT, question
+from msgport_vm.console import Console
 from msgport_vm.delivery import ASK_FOR_CD, Delivery, Disc, no_way
 from msgport_vm.direct_boot import STUB, assemble, pack
 from msgport_vm.disc import write_disc
 from msgport_vm.dragonfly import failed_handler
 from msgport_vm.guest_build import SCRIPT, GuestBuilder, Tools, require_era
 from msgport_vm.guest_environment import SOURCE as ENVIRONMENT
-from msgport_vm.guest_environment import with_settings
+from msgport_vm.guest_environment import KernelEnvironment, with_settings
 from msgport_vm.guest_messages import read_messages
 from msgport_vm.guest_probe import SOURCE, Kernel, read_probe
 from msgport_vm.hostbuild import HostBuilder
@@ -32,6 +28,7 @@ from msgport_vm.kept import LOG, Keeper, Kept
 from msgport_vm.machine import BuildError, Event, EventKind, Facts, MachineError, UnloadRefusedError, UnusableFileError
 from msgport_vm.memory_window import read_window
 from msgport_vm.qemu_accelerator import Accelerator, choose
+from msgport_vm.qemu_guest import COMMAND_TIMEOUT, QemuGuest
 from msgport_vm.qemu_network import KNOWN_HOSTS, forwarded_port
 from msgport_vm.qemu_options import (
     BOOT,
@@ -47,24 +44,13 @@ from msgport_vm.qemu_options import (
 )
 from msgport_vm.qemu_process import Program, QemuProcess, create_overlay, host_cores, image_files, image_size
 from msgport_vm.qemu_states import SavedStates, key_of
-from msgport_vm.qmp import Monitor, RefusedError
+from msgport_vm.qmp import RefusedError
 from msgport_vm.scratch import Scratch
+from msgport_vm.turn import Turn
 from msgport_vm.userland import default_cache, find_compiler
 
 SNAPSHOT = "prompt"
-SLICE = 0.5
-COMMAND_TIMEOUT = 60.0
-WAKE_TIMEOUT = 10.0
-"""Seconds that a machine that was brought back has to answer; a saved one does so at once."""
-
-AFTER_PANIC = 10.0
-"""Seconds of silence after a panic until it is clear that no debugger comes."""
-
-DEBUGGER_COMES = 3.0
 STATE_FORMAT = 3
-
-ABANDONED = 120.0
-"""Seconds that a build waits for a machine with which nothing is done, though it is in use or dead."""
 
 AS_A_PC = ("-action", "reboot=reset,shutdown=poweroff")
 """What a person expects of a machine that reboots or powers off."""
@@ -100,8 +86,7 @@ class QemuMachine:
         self._states = SavedStates(self._cache / "states")
         self._note = note
         self._scratch: Scratch | None = None
-        self._process: QemuProcess | None = None
-        self._console: Console | None = None
+        self._started: QemuGuest | None = None
         self._builder: HostBuilder | GuestBuilder | None = None
         self._tools: Tools | None = None
         self._compiler = ""
@@ -111,11 +96,8 @@ class QemuMachine:
         self._boot_seconds = 0.0
         self.left_behind: tuple[str, ...] = ()
         self._delivery: Delivery | None = None
-        self._turn = Lock()
-        self._taken = False
-        self._used = 0.0
-        self._environment: set[str] = set()
-        self._kenv: bool | None = None
+        self._environment = KernelEnvironment(self._command, self._bring_setter)
+        self._turn = Turn()
 
     def __enter__(self) -> QemuMachine:
         """Nothing to do: boot() starts it."""
@@ -197,7 +179,7 @@ class QemuMachine:
         from msgport_vm.connection import CONNECT_TIMEOUT
         from msgport_vm.sftp import CONTACT, Sftp
 
-        guest = Sftp(self._need, lambda: forwarded_port(self._monitor), self._folder / KNOWN_HOSTS)
+        guest = Sftp(self._need, lambda: forwarded_port(self._guest.monitor), self._folder / KNOWN_HOSTS)
         try:
             if first or not takes_cd:
                 guest.connect(CONTACT if takes_cd else CONNECT_TIMEOUT)
@@ -256,7 +238,7 @@ class QemuMachine:
         try:
             self._kernel = Kernel(**state["kernel"])
             self._start(["-loadvm", SNAPSHOT])
-            self._expect_answer()
+            self._guest.expect_answer()
         except (MachineError, KeyError, TypeError) as error:
             self._note(f"the saved machine is of no use ({error}); it is started from power-on")
             self._states.forget(self._key)
@@ -277,14 +259,14 @@ class QemuMachine:
         # On the host, while it boots.
         probe = self._compiled(SOURCE) if isinstance(self._builder, HostBuilder) else None
         patience, limit = self.options.boot_patience, self.options.boot_limit
-        said = reach_shell(self.console, self._stopped, self._layout.environment, patience, limit)
+        said = reach_shell(self.console, self._guest.stopped, self._layout.environment, patience, limit)
         self._boot_seconds = time.monotonic() - switched_on
         self._find_delivery(first=True)
         self._find_tools()
         self._kernel = kernel = self._ask_kernel(probe or self._compiled(SOURCE))
         saving = time.monotonic()
         try:
-            self._monitor.human(f"savevm {SNAPSHOT}")
+            self._guest.monitor.human(f"savevm {SNAPSHOT}")
         except RefusedError as error:
             free = shutil.disk_usage(self._folder).free >> 20
             raise MachineError(
@@ -292,13 +274,13 @@ class QemuMachine:
                 "MSGPORT_CACHE names another folder"
             ) from error
         # It goes on from where it stands; its files are copied while nothing is written to them.
-        self._monitor.execute("stop")
+        self._guest.monitor.execute("stop")
         self._states.keep(
             self._key,
             [self._folder / name for name in self._layout.files],
             {"kernel": dataclasses.asdict(kernel), "booted": round(saving - start, 1), "said": said},
         )
-        self._monitor.execute("cont")
+        self._guest.monitor.execute("cont")
         saved = time.monotonic() - switched_on
         self._note(f"it was at its prompt {self._boot_seconds:.1f} s after power-on, and saved after {saved:.1f} s")
 
@@ -324,14 +306,13 @@ class QemuMachine:
         assert self._program is not None
         if not (self._folder / DISC).exists():
             write_disc(self._folder / DISC, [], DISC_SIZE)
-        self._process = QemuProcess(self._program, [*self._layout.arguments, *arguments], self._folder)
-        self._console = Console(self._process.console)
+        self._started = QemuGuest(QemuProcess(self._program, [*self._layout.arguments, *arguments], self._folder))
         self._fresh()
 
     def _fresh(self) -> None:
         """The guest knows nothing of what was done since it stood at its first prompt."""
         self._way.forget()
-        self._environment = set()
+        self._environment.forget()
 
     @property
     def _way(self) -> Delivery:
@@ -346,44 +327,22 @@ class QemuMachine:
         return self._scratch.path
 
     @property
-    def console(self) -> Console:
-        """The serial console. Raises MachineError when the machine is not running."""
-        if self._console is None:
+    def _guest(self) -> QemuGuest:
+        """What runs. Raises MachineError when nothing does."""
+        if self._started is None or self._started.gone:
             raise MachineError("the machine is not running: boot() or restart() it first")
-        return self._console
+        return self._started
 
     @property
-    def _monitor(self) -> Monitor:
-        if self._process is None:
-            raise MachineError("the machine is not running: boot() or restart() it first")
-        return self._process.control
+    def console(self) -> Console:
+        """The serial console. Raises MachineError when the machine is not running."""
+        return self._guest.console
 
-    def _stopped(self) -> str:
-        """Tell why the guest runs no more, empty while it does."""
-        process = self._process
-        if process is None or not process.running:
-            return "QEMU ended"
-        for event in process.control.events.recent():
-            if event["event"] == "BLOCK_IO_ERROR" and event["data"]["action"] == "stop":
-                # QEMU stops a guest that the host has no room for.
-                return f"QEMU could not write for it: {event['data']['reason']} (is the host's disk full?)"
-            if event["event"] == "SHUTDOWN":
-                return {"guest-reset": "it rebooted", "guest-shutdown": "it powered off"}.get(
-                    event["data"]["reason"], f"it stopped ({event['data']['reason']})"
-                )
-        return ""
+    def _command(self, command: str, timeout: float) -> Generator[Event, None, tuple[int, str] | Event]:
+        return self._guest.command(command, timeout)
 
-    def _expect_answer(self) -> None:
-        """Make sure that the shell answers. Raises MachineError."""
-        console = self.console
-        done = console.ask(":")
-        end = time.monotonic() + WAKE_TIMEOUT
-        while (left := end - time.monotonic()) > 0 and not console.closed:
-            heard = console.hear([done], left)
-            if heard is not None and heard.which == 0:
-                console.settle()
-                return
-        raise MachineError("its shell does not answer", console.screen)
+    def _need(self, command: str) -> Generator[Event, None, Event | None]:
+        return self._guest.need(command)
 
     def _ask_kernel(self, probe: Path) -> Kernel:
         """Load the probe module. Raises MachineError when the guest cannot load modules."""
@@ -447,34 +406,14 @@ class QemuMachine:
         return module
 
     def _build_in_guest(self, builder: GuestBuilder, source: Path, invariants: bool) -> Path:
-        self._await_turn(source)
-        try:
-            return builder.build(source, invariants)
-        except BuildError:
-            raise
-        except MachineError as error:
-            self._bring_back()
-            raise BuildError(f"{source} was not compiled: {error}", error.screen) from error
-        finally:
-            self._turn.release()
-
-    def _take(self) -> None:
-        """Let nothing be built in the guest until it is given back: a machine that died is not before restart()."""
-        if not self._taken:
-            self._turn.acquire()
-            self._taken = True
-
-    def _give_back(self) -> None:
-        if self._taken:
-            self._taken = False
-            self._turn.release()
-
-    def _await_turn(self, source: Path) -> None:
-        """Take the machine for a build, when it is idle and alive. Raises BuildError when it never is."""
-        self._used = max(self._used, time.monotonic() - ABANDONED / 2)
-        while not self._turn.acquire(timeout=SLICE):
-            if time.monotonic() - self._used > ABANDONED:
-                raise BuildError(f"{source} was not compiled: the machine died or was left in the middle of a load")
+        with self._turn.for_build(source, lambda: self._started.used if self._started else 0.0):
+            try:
+                return builder.build(source, invariants)
+            except BuildError:
+                raise
+            except MachineError as error:
+                self._bring_back()
+                raise BuildError(f"{source} was not compiled: {error}", error.screen) from error
 
     def _in_guest(self, files: Sequence[Path], order: str, timeout: float) -> tuple[int, str]:
         """Run the building script on files: see ``guest_build.Shell``."""
@@ -490,15 +429,15 @@ class QemuMachine:
 
     def load(self, module: Path, tunables: Mapping[str, int], timeout: float) -> Iterator[Event]:
         """Load ``module``: see ``machine.Machine``. What the debugger tells of a panic or a hang is console text."""
-        self._take()
+        self._turn.take()
         ended = yield from self._load(module, tunables, timeout)
         if ended.kind in (EventKind.LOADED, EventKind.LOAD_FAILED):
-            self._give_back()
+            self._turn.give_back()
         yield ended
 
     def _load(self, module: Path, tunables: Mapping[str, int], timeout: float) -> Generator[Event, None, Event]:
         """Load a module; return the event that ends it."""
-        setting = yield from self._set_environment(module, tunables, timeout)
+        setting = yield from self._environment.prepare(module, tunables, timeout)
         if isinstance(setting, Event):
             return setting
         if stopped := (yield from self._deliver([module])):
@@ -512,49 +451,20 @@ class QemuMachine:
             return Event(EventKind.LOAD_FAILED, failed or said)
         return Event(EventKind.LOADED)
 
-    def _set_environment(
-        self, module: Path, tunables: Mapping[str, int], timeout: float
-    ) -> Generator[Event, None, str | Event]:
-        """Set the kernel's environment for a load of ``module``; return the event that prevents it.
-
-        Or return what is to stand before the load's own command: a line less is typed, and waited for.
-        """
-        gone, self._environment = sorted(self._environment - set(tunables)), set(tunables)
-        if not gone and not tunables:
-            return ""
-        if self._kenv is None:
-            asked = yield from self._command("command -v kenv >/dev/null", timeout)
-            if isinstance(asked, Event):
-                return asked
-            self._kenv = asked[0] == 0
-        if self._kenv:
-            orders = [f"kenv -u {name}" for name in gone] + [f"kenv {name}={tunables[name]}" for name in tunables]
-            order = "{ " + ";".join(orders) + ";}>/dev/null"
-            if len(order) <= LONGEST // 2:
-                return f"{order}&&"
-        else:
-            setter = self._setter(with_settings(self._compiled(ENVIRONMENT).read_bytes(), tunables, gone))
-            if stopped := (yield from self._deliver([setter, module])):
-                return stopped
-            order = f"kldload {self._way.place}/{setter.name}&&kldunload {setter.name}"
-        ended = yield from self._command(order, timeout)
-        if isinstance(ended, Event):
-            return ended
-        if ended[0] != 0 or failed_handler(ended[1]):
-            return Event(EventKind.LOAD_FAILED, f"the guest cannot set its kernel's environment: {ended[1]}")
-        return ""
-
-    def _setter(self, content: bytes) -> Path:
-        """A module file that is not in the guest as it is now."""
+    def _bring_setter(
+        self, tunables: Mapping[str, int], gone: Iterable[str], module: Path
+    ) -> Generator[Event, None, Path | Event]:
+        """See ``guest_environment.Setter``."""
         setter = self._folder / ENVIRONMENT.with_suffix(".ko").name
-        setter.write_bytes(content)
+        setter.write_bytes(with_settings(self._compiled(ENVIRONMENT).read_bytes(), tunables, gone))
         self._way.outdate(setter)
-        return setter
+        stopped = yield from self._deliver([setter, module])
+        return stopped or Path(self._way.place) / setter.name
 
     def unload(self, module: Path) -> Iterator[Event]:
         """Unload ``module``: see ``machine.Machine``. Raises MachineError too when the machine dies of it."""
         said: list[str] = []
-        self._take()
+        self._turn.take()
         order = self._command(f"kldunload {module.name}", self.unload_timeout)
         while True:
             try:
@@ -568,7 +478,7 @@ class QemuMachine:
             raise MachineError(
                 f"the machine {ended.kind.name.lower()} while {module.name} was unloaded: {ended.text}", "".join(said)
             )
-        self._give_back()
+        self._turn.give_back()
         status, text = ended
         if status != 0 and "busy" in text:
             raise UnloadRefusedError(f"{module.name} stays: {text.strip()}", "".join(said))
@@ -581,138 +491,45 @@ class QemuMachine:
             return (yield from self._way.bring(files, ahead=ahead))
         except MachineError:
             # Of a QEMU that died this is only the first sign.
-            if self._process is not None and self._stopped():
-                return self._departed()
+            guest = self._started
+            if guest is not None and not guest.gone and guest.stopped():
+                return guest.departed()
             raise
-
-    # Commands and what may come instead of their end
-
-    def _need(self, command: str) -> Generator[Event, None, Event | None]:
-        """Run a shell command without which no module can be loaded; return the event that prevents it."""
-        ended = yield from self._command(command, COMMAND_TIMEOUT)
-        if isinstance(ended, Event):
-            return ended
-        return Event(EventKind.LOAD_FAILED, f"the guest cannot {command}: {ended[1].strip()}") if ended[0] else None
-
-    def _command(self, command: str, timeout: float) -> Generator[Event, None, tuple[int, str] | Event]:
-        """Run a shell command; yield console text; return (exit status, text), or the event that ended the machine."""
-        console = self.console
-        done = console.ask(command)
-        said: list[str] = []
-        heard = yield from self._listen([done, DEBUGGER, REBOOT], timeout, said)
-        if isinstance(heard, Event):
-            return heard
-        if heard is not None and heard.which == 0:
-            yield Event(EventKind.CONSOLE, console.settle())
-            # The first line is the echo of what was typed.
-            return int(heard.group), "".join(said[:-1]).partition("\n")[2]
-        text = "".join(said)
-        died = death(text)
-        if heard is None and not died:
-            yield from self._break_in()
-            return Event(EventKind.HUNG, f"nothing on the console for {timeout:g} s")
-        if heard is not None and heard.which == 1:
-            yield from self._interrogate()
-        return Event(EventKind.PANICKED, died.strip() or "the kernel fell into its debugger")
-
-    def _listen(
-        self, patterns: list[str], timeout: float, said: list[str]
-    ) -> Generator[Event, None, Heard | Event | None]:
-        """Yield console text, gathered in ``said``, until a pattern is heard: return that.
-
-        Returns None after ``timeout`` seconds of silence (fewer after a panic), a DIED event when the machine went.
-        """
-        console = self.console
-        seen, since = console.received, time.monotonic()
-        while True:
-            self._used = time.monotonic()
-            heard = console.hear(patterns, SLICE)
-            if heard is not None:
-                said.append(heard.text)
-                yield Event(EventKind.CONSOLE, heard.text)
-                if heard.which is not None:
-                    return heard
-            elif console.closed or (console.received == seen and self._stopped()):
-                yield Event(EventKind.CONSOLE, console.flush())
-                return self._departed()
-            if console.received != seen:
-                seen, since = console.received, time.monotonic()
-            elif time.monotonic() - since > (min(timeout, AFTER_PANIC) if death("".join(said)) else timeout):
-                text = console.flush()
-                said.append(text)
-                yield Event(EventKind.CONSOLE, text)
-                return None
-            if heard is None:
-                yield Event(EventKind.CONSOLE)
-
-    def _departed(self) -> Event:
-        process = self._process
-        assert process is not None
-        if self.console.closed:
-            self._process, self._console = None, None
-            return Event(EventKind.DIED, f"QEMU ended: {process.end()}")
-        return Event(EventKind.DIED, self._stopped())
-
-    def _interrogate(self) -> Iterator[Event]:
-        for text in question(self.console):
-            yield Event(EventKind.CONSOLE, text)
-
-    def _break_in(self) -> Iterator[Event]:
-        """Get a machine that hangs into its debugger, if it can be; what it says there is kept."""
-        with contextlib.suppress(RefusedError):
-            self._monitor.execute("chardev-send-break", id="console")
-            self._monitor.execute("inject-nmi")
-        end = time.monotonic() + DEBUGGER_COMES
-        while (left := end - time.monotonic()) > 0 and not self.console.closed:
-            heard = self.console.hear([DEBUGGER], left)
-            if heard is not None:
-                yield Event(EventKind.CONSOLE, heard.text)
-                if heard.which == 0:
-                    yield from self._interrogate()
-                    return
-        yield Event(EventKind.CONSOLE, self.console.flush())
 
     # After it died
 
     def memory(self) -> bytes:
         """The part of the kernel's memory that modules are loaded into, read without the guest's help."""
-        process, kernel = self._process, self._kernel
-        if process is None or kernel is None or not process.running:
+        guest, kernel = self._started, self._kernel
+        if guest is None or kernel is None or not guest.running:
             return b""
-        return read_window(process.control, self._folder / "memory", kernel.modules)
+        return read_window(guest.monitor, self._folder / "memory", kernel.modules)
 
     def messages(self) -> str:
         """The kernel's message buffer, read without the guest's help: see ``machine.Machine``."""
-        process, kernel = self._process, self._kernel
-        if process is None or kernel is None or not process.running:
+        guest, kernel = self._started, self._kernel
+        if guest is None or kernel is None or not guest.running:
             return ""
         # After a load that ended well the guest may be building something, and be brought back meanwhile.
-        alive = not self._taken
-        self._take()
-        try:
-            return read_messages(process.control, self._folder / "memory", kernel.messages)
-        finally:
-            if alive:
-                self._give_back()
+        with self._turn.borrowed():
+            return read_messages(guest.monitor, self._folder / "memory", kernel.messages)
 
     def restart(self) -> None:
         """Bring it back to its first prompt, whatever became of it. Raises MachineError."""
-        self._take()
+        self._turn.take()
         try:
             self._bring_back()
         finally:
             # One that does not come back keeps nobody waiting.
-            self._give_back()
+            self._turn.give_back()
 
     def _bring_back(self) -> None:
-        process = self._process
-        if process is not None and process.running:
+        guest = self._started
+        if guest is not None and guest.running:
             try:
-                process.control.human(f"loadvm {SNAPSHOT}")
-                process.control.events.forget()
-                process.control.execute("cont")
+                guest.return_to(SNAPSHOT)
                 self._fresh()
-                self._expect_answer()
+                guest.expect_answer()
                 return
             except MachineError as error:
                 self._note(f"the machine is started anew: {error}")
@@ -721,9 +538,9 @@ class QemuMachine:
             raise MachineError("the machine does not come back from its saved state")
 
     def _end(self) -> None:
-        process, self._process, self._console = self._process, None, None
-        if process is not None:
-            process.end()
+        guest, self._started = self._started, None
+        if guest is not None:
+            guest.end()
 
     def close(self) -> None:
         """End it and remove what it left; its saved state stays in the cache. Safe to call twice."""
