@@ -56,7 +56,7 @@ def run(
     results: ResultsFolder,
     clones: Sequence[Machine] = (),
     note: Callable[[str], None] = lambda _: None,
-) -> Iterator[VariantResult]:
+) -> Generator[VariantResult, None, None]:
     """Run variants on a machine that is up, and on clones of it that are not yet; yield each result as it is there.
 
     Results come in the variants' order from one machine, as they are ready from several; results.json keeps the order.

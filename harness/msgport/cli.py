@@ -13,7 +13,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
@@ -310,6 +310,8 @@ def _run(options: argparse.Namespace) -> int:
                     )
                 else:
                     results = campaign.run(machines[0], facts, variants, order, folder, machines[1:], progress.note)
+                # An interrupt may come between two results: a run is to end before its machines do.
+                stack.enter_context(closing(results))
                 for result in results:
                     done.append(result)
                     progress.judged(result)

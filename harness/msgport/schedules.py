@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -37,7 +37,7 @@ def run(
     by: Judge = "both",
     *,
     require_seen: bool = False,
-) -> Iterator[VariantResult]:
+) -> Generator[VariantResult, None, None]:
     """Run variants in turn on a machine that is up; yield each one's result when it is on disk.
 
     However it ends, results.json holds what was judged until then and says whether that is all. Raises ResultsError

@@ -19,6 +19,7 @@ from msgport.cli import main
 from msgport.deal import Deal
 from msgport.execution import Limits
 from msgport.report.data import VariantResult
+from msgport.report.progress import RunProgress
 from msgport.report.results import ResultsFolder
 from msgport.selection import choose
 from msgport.targets import Target
@@ -162,6 +163,9 @@ def test_an_interrupted_run_on_several_machines_ends_at_once_and_leaves_no_proce
         if file.exists() and kept(folder)["variants"]:
             break
         time.sleep(0.01)
+    else:
+        process.kill()
+        pytest.fail(f"no result within half a minute: {process.communicate()[1]!r}")
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 3 and b"interrupted after 1 of" in err
@@ -169,6 +173,35 @@ def test_an_interrupted_run_on_several_machines_ends_at_once_and_leaves_no_proce
     assert data["ended"] == "interrupted" and data["complete"] is False
     with pytest.raises(ProcessLookupError):
         os.killpg(process.pid, 0)
+
+
+class Closing(UserlandMachine):
+    """A machine that tells what stands in the results when it is closed."""
+
+    ended: list[str]
+
+    def close(self) -> None:
+        if self._process is not None:
+            self.ended.append(kept(self.results)["ended"])
+        super().close()
+
+    results: Path
+
+
+@pytest.mark.parametrize("machines", [1, 2])
+def test_a_run_interrupted_between_two_results_is_over_before_its_machines_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], machines: int
+) -> None:
+    def interrupted(_self: RunProgress, _result: VariantResult) -> None:
+        raise KeyboardInterrupt
+
+    Closing.results, Closing.ended = tmp_path / "r", []
+    monkeypatch.setattr(Target, "machine", lambda _self, _note: Closing(2))
+    monkeypatch.setattr(RunProgress, "judged", interrupted)
+    arguments = ["say", "two-senders", "--iterations", "20", "--machines", str(machines)]
+    assert main(["run", *arguments, "--results", str(tmp_path / "r")]) == 3
+    assert "interrupted after 1 of" in capsys.readouterr().err
+    assert Closing.ended == ["interrupted"] * machines
 
 
 class Leaving(UserlandMachine):
