@@ -233,13 +233,14 @@ class ControlledMachine:
             lines = list(self._answer(process.stdout))
         except BrokenPipeError:
             lines = []
-        if not lines:
+        last = lines[-1] if lines else ""
+        if not _is_last(last):
             status = self._bury()
-            raise MachineError(f"the controlled machine died of `{command}` ({status})")
-        if lines[-1] != "ok":
-            if process.poll() is not None:
+            raise MachineError(f"the controlled machine died of `{command}` ({status})", "\n".join(lines))
+        if last != "ok":
+            if last.startswith("ended"):
                 self._bury()
-            raise MachineError(f"the controlled machine: {lines[-1]}", "\n".join(lines))
+            raise MachineError(f"the controlled machine: {last}", "\n".join(lines))
         return lines[:-1]
 
     def _answer(self, pipe: IO[bytes]) -> Iterator[str]:
@@ -252,7 +253,7 @@ class ControlledMachine:
                     line, _, self._unread = self._unread.partition(b"\n")
                     text = line.decode("utf-8", "replace")
                     yield text
-                    if text == "ok" or text.startswith("failed"):
+                    if _is_last(text):
                         return
                 if not selector.select(deadline - time.monotonic()):
                     self._bury()
@@ -276,6 +277,11 @@ class ControlledMachine:
     def close(self) -> None:
         """End it; what was built stays in the cache. Safe to call twice."""
         self._bury()
+
+
+def _is_last(line: str) -> bool:
+    """Tell whether a line ends an answer; without one the program has died in the middle of it."""
+    return line == "ok" or line.startswith(("failed", "ended"))
 
 
 def _read(lines: list[str], before: Explored) -> Explored:

@@ -1,7 +1,8 @@
 /*
  * The program: modules on a machine whose every step a scheduler chooses.  It
  * obeys commands that come line by line on standard input, and answers on
- * standard output, where the last line of an answer is "ok" or "failed WHY".
+ * standard output, where the last line of an answer is "ok" or "failed WHY",
+ * or "ended WHY" when no other command will be answered.
  *
  *	load PATH	the module, in place of the one before
  *	exhaustive call|access
@@ -65,7 +66,7 @@ static char text[1024];
 void
 fail(const char *why)
 {
-	printf("failed %s\n", why);
+	printf("ended %s\n", why);
 	fflush(stdout);
 	_exit(1);
 }
