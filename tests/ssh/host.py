@@ -30,7 +30,7 @@ SFTP = next(
 KEYGEN = shutil.which("ssh-keygen")
 PRIVILEGE_SEPARATION = Path("/run/sshd")
 
-IMPATIENT = Patience(answer=5, build=60, unload=10, comeback=10, last_words=5)
+IMPATIENT = Patience(answer=30, build=60, unload=60, comeback=60, last_words=30)
 
 CONFIG = """\
 ListenAddress 127.0.0.1
@@ -62,6 +62,14 @@ def make_key(path: Path) -> Path:
     return path
 
 
+def hold_port() -> socket.socket:
+    """A port that nobody else is given, on which a server may listen all the same."""
+    holder = socket.socket()
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    holder.bind(("127.0.0.1", 0))
+    return holder
+
+
 def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -71,10 +79,11 @@ def free_port() -> int:
 
 @dataclass
 class Host:
-    """The stand-in: its folder, and where its sshd listens."""
+    """The stand-in: its folder, and where its sshd listens, which is ``held`` for it."""
 
     folder: Path
     port: int
+    held: socket.socket
 
     @property
     def state(self) -> Path:
@@ -157,12 +166,14 @@ class Host:
     def stop(self) -> None:
         """End every process of it."""
         subprocess.run([str(self.bin / "power-off")], env=self.environment, check=True)
+        self.held.close()
 
 
 def start_host(folder: Path, cpus: int = 4, system: str = "DragonFly") -> Host:
     """Make a stand-in in an empty folder, which calls itself ``system``, and start it."""
     skip_without_sshd()
-    host = Host(folder, free_port())
+    held = hold_port()
+    host = Host(folder, held.getsockname()[1], held)
     shutil.copytree(BIN, host.bin)
     for name in ("kld", "kenv", "sysctl", "tmp"):
         (host.state / name).mkdir(parents=True)

@@ -17,6 +17,7 @@ from msgport_vm.connection import Address, Trust, connect
 from msgport_vm.hostbuild import HostBuilds
 from msgport_vm.machine import BuildError, Event, EventKind, MachineError, UnloadRefusedError, UnusableFileError
 from msgport_vm.ssh import SshMachine
+from msgport_vm.ssh import _sweep as sweep
 from msgport_vm.userland import find_compiler
 from tests.ssh.host import IMPATIENT, Host, make_key, write_module
 from tests.standin.image import write_sysdir
@@ -471,6 +472,25 @@ def test_last_words_on_a_console_count_without_waiting_for_a_reboot(
     assert end.kind is EventKind.PANICKED and "Stopped at" in text
 
 
+def test_a_dying_machine_that_pauses_is_heard_to_its_end(host: Host, machine_of: MakeMachine) -> None:
+    says = iter(["panic: in two\n", "", "Trace beginning at frame 0x1\n", "Stopped at Debugger\ndb> "])
+    text = machine_of()._last_words(lambda: next(says, ""))
+    assert text == "panic: in two\nTrace beginning at frame 0x1\nStopped at Debugger\ndb> "
+
+
+def test_a_machine_that_another_is_tidying_up_is_waited_for(tmp_path: Path) -> None:
+    """The watcher of a connection that was cut may still take settings back when a new one is made."""
+    folder, bin = tmp_path / "msgport", tmp_path / "bin"
+    (tmp_path / "msgport.gone").mkdir()
+    bin.mkdir()
+    (bin / "sleep").write_text(f"#!/bin/sh\nrmdir {folder}.gone\necho waited\n")
+    (bin / "sleep").chmod(0o755)
+    environment = {"PATH": f"{bin}:/usr/bin:/bin"}
+    for said in ("waited\n", ""):
+        done = subprocess.run(["sh", "-c", sweep(str(folder))], env=environment, capture_output=True, text=True)
+        assert (done.returncode, done.stdout) == (0, said)
+
+
 def test_a_dropped_connection_is_a_death_with_its_reason_and_the_run_goes_on(
     host: Host, machine_of: MakeMachine, tmp_path: Path
 ) -> None:
@@ -522,7 +542,7 @@ def test_silence_is_a_hang_and_says_that_the_machine_answers(
     machine.boot()
     module = machine.build(write_module(tmp_path / "m", SAYS_HELLO))
     host.program("kldload", 'echo working >>"$STATE/msgbuf"; exec sleep 30')
-    text, end = load(machine, module, timeout=0.5)
+    text, end = load(machine, module, timeout=4.0)
     assert text == "working\n" and end.kind is EventKind.HUNG and "still answers" in end.text
     machine.restart()
     assert machine.left_behind == ("probe.ko",)
@@ -531,9 +551,10 @@ def test_silence_is_a_hang_and_says_that_the_machine_answers(
 def test_a_machine_that_no_longer_answers_hangs(host: Host, machine_of: MakeMachine, tmp_path: Path) -> None:
     from dataclasses import replace
 
-    machine = machine_of(patience=replace(IMPATIENT, answer=1.0))
+    machine = machine_of()
     machine.boot()
     module = machine.build(write_module(tmp_path / "m", SAYS_HELLO))
+    machine._patience = replace(IMPATIENT, answer=1.0)
     host.program("kldload", 'mv "$0/../dmesg" "$0/../x" 2>/dev/null; touch "$STATE/stuck"; exec sleep 30')
     host.program("dmesg", 'if [ -e "$STATE/stuck" ]; then rm "$STATE/stuck"; exec sleep 30; fi; exec dmesg.before')
     _, end = load(machine, module)

@@ -28,7 +28,7 @@ from msgport_vm.connection import (
     configured,
     connect,
 )
-from msgport_vm.deaths import death
+from msgport_vm.deaths import LINES, death
 from msgport_vm.dragonfly import era_of, failed_handler, linker_complaints, missing_for_build
 from msgport_vm.hostbuild import HostBuilds
 from msgport_vm.machine import BuildError, Event, EventKind, Facts, MachineError, UnloadRefusedError
@@ -38,9 +38,15 @@ POLL = 0.2
 """Seconds between two looks at the message buffer while a module runs."""
 
 RETRY = 0.5
+QUIET = 3.0
+"""Seconds of silence after which a dying machine has said all, if it did not say that it stops."""
+
 FIRST_TRY = 5.0
 """Seconds that a machine has to answer when it is tried again; twice as many each time. It answers at once if it can:
 a longer wait may be for a machine that it is no more."""
+
+LAST = re.compile("|".join(LINES[name].pattern.pattern for name in ("reboot", "stopped")), re.M)
+"""With this a dying machine has told its trace."""
 
 DRAGONFLY = "DragonFly"
 SAME_BOOT = 3
@@ -65,13 +71,14 @@ _FOLDER = re.compile(r"^msgport-folder:(/[\w./-]+)$", re.ASCII | re.MULTILINE)
 """The user's login shell may say anything before, and no word of the machine's gets to a shell there as it is."""
 
 _SWEEP = """\
-d={}; mv "$d" "$d.gone" 2>/dev/null || exit 0; d=$d.gone; \
+d={}; mv "$d" "$d.gone" 2>/dev/null || { n=0; while [ -e "$d.gone" ] && [ $n -lt 20 ]; do sleep 1; n=$((n + 1)); \
+done; exit 0; }; d=$d.gone; \
 for f in "$d"/loaded/*; do m=${f##*/}; kldstat -n "$m" >/dev/null 2>&1 || continue; \
 kldunload "${m%.ko}" || echo "left $m"; done; \
 for f in "$d"/tunables/*; do [ -e "$f" ] && kenv -u "${f##*/}" >/dev/null 2>&1; done; \
 for f in "$d"/sysctl/*; do [ -e "$f" ] && sysctl "${f##*/}=$(cat "$f")" >/dev/null; done; \
 rm -rf "$d\""""
-"""Leave nothing behind. Whoever moves the folder first does it, and nobody twice."""
+"""Leave nothing behind. Whoever moves the folder first does it, and nobody twice; another waits for it to be done."""
 
 
 def _sweep(folder: str) -> str:
@@ -441,13 +448,16 @@ class SshMachine:
             )
 
     def _last_words(self, console: Callable[[], str]) -> str:
-        """What a true console says until the machine's death is on it and it has been quiet for a moment."""
+        """What a true console says until the machine's death is on it, and it stops, or is quiet for a while."""
         text, self._overheard = self._overheard + console(), ""
-        deadline = time.monotonic() + self._patience.last_words
+        heard = time.monotonic()
+        deadline = heard + self._patience.last_words
         while time.monotonic() < deadline and not self._closed.wait(RETRY):
             more = console()
             text += more
-            if death(text) and not more:
+            if more:
+                heard = time.monotonic()
+            elif death(text) and (LAST.search(text) or time.monotonic() > heard + QUIET):
                 break
         return text
 
