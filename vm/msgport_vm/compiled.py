@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import tempfile
 import time
@@ -50,7 +51,9 @@ class CompiledModules:
         kept = self._folder / f"{key}.ko"
         try:
             copy_whole(kept, module)
-            kept.touch()
+            # Not touch(): where another process has just removed it, that would leave an empty one.
+            with contextlib.suppress(FileNotFoundError):
+                os.utime(kept)
         except FileNotFoundError:
             return False
         return True
