@@ -33,7 +33,10 @@ ATTACHED, BOOTING = "console.lock", "boot.lock"
 START_PATIENCE = 30.0
 POWER_OFF_PATIENCE = 15.0
 """Seconds that a guest has to power off by itself when it is asked to."""
-ANSWER_PATIENCE = END_PATIENCE = 5.0
+ANSWER_PATIENCE = 5.0
+END_PATIENCE = 30.0
+"""Seconds that QEMU has to end, which it does at once on a host that is not busy."""
+
 LOCK_PATIENCE = 1.0
 """Seconds to wait for one who only looks."""
 POLL = 0.05
@@ -102,7 +105,8 @@ class Kept:
         try:
             monitor.execute(command)
         except MachineError:
-            return not is_held(self.folder)
+            # It may end before it answers.
+            return self._gone_within(ANSWER_PATIENCE)
         finally:
             monitor.close()
         return True

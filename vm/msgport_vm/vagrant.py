@@ -66,7 +66,13 @@ class Vagrant:
             start_new_session=True,
         ) as process:
             # It starts others, which have to go with it.
-            alarm = threading.Timer(timeout, _end, [process.pid])
+            late = threading.Event()
+
+            def end() -> None:
+                late.set()
+                _end(process.pid)
+
+            alarm = threading.Timer(timeout, end)
             alarm.start()
             lines: list[str] = []
             try:
@@ -80,10 +86,9 @@ class Vagrant:
                 _end(process.pid)
                 raise
             finally:
-                late = not alarm.is_alive()
                 alarm.cancel()
         said = "".join(lines)
-        if late:
+        if late.is_set():
             raise MachineError(f"`{what}` did not end within {timeout:g} s", said)
         if status != 0:
             raise MachineError(f"`{what}` failed (exit status {status}):\n{said.strip()}", said)
