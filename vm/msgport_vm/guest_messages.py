@@ -6,10 +6,9 @@ The layout is ``struct msgbuf`` of DragonFly's sys/msgbuf.h, the same in all rel
 from __future__ import annotations
 
 import struct
-import time
 from pathlib import Path
 
-from msgport_vm.memory_window import PAGE, read_window
+from msgport_vm.memory_window import PAGE, looks, read_window
 from msgport_vm.qmp import Monitor
 
 _HEADER = struct.Struct("<IIIIQ")
@@ -19,16 +18,13 @@ _MAGIC = (0x063062, 0x063064)
 _LARGEST = 16 << 20
 """Bytes; a ring that claims more is not one."""
 
-TRIES, PAUSE = 20, 0.01
-"""How often to look, and the seconds between: a CPU that is just in a program may not have all of the kernel mapped."""
-
 
 def read_messages(monitor: Monitor, aside: Path, address: int) -> str:
     """Read the text in the buffer whose ``struct msgbuf`` stands at an address, oldest first; empty if none does.
 
     ``aside`` is a file for QEMU to write to. Raises MachineError when QEMU does not answer.
     """
-    for _ in range(TRIES if address else 0):
+    for _ in looks() if address else ():
         magic, size, end, _, ring = _HEADER.unpack(_read(monitor, aside, address, _HEADER.size))
         if magic in _MAGIC and 0 < size <= _LARGEST:
             text = _read(monitor, aside, ring, size)
@@ -37,7 +33,6 @@ def read_messages(monitor: Monitor, aside: Path, address: int) -> str:
             # What was written last is there, if the ring is.
             if text[oldest - 1]:
                 return (text[oldest:] + text[:oldest]).replace(b"\0", b"").decode("utf-8", "replace")
-        time.sleep(PAUSE)
     return ""
 
 

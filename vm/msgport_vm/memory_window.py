@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from msgport_vm.qmp import Monitor, RefusedError
@@ -14,6 +16,29 @@ NOT_THERE = "Invalid addr"
 
 GAP = 32 * PAGE
 """Where so much is missing, there are no more modules. (Asking for each page takes time.)"""
+
+TRIES, PAUSE = 20, 0.01
+"""How often to look, and the seconds between: a CPU that is just in a program may not have all of the kernel mapped."""
+
+
+def looks() -> Iterator[None]:
+    """As many looks at memory as are worth it while what is wanted does not show."""
+    for _ in range(TRIES):
+        yield
+        time.sleep(PAUSE)
+
+
+def read_modules(monitor: Monitor, aside: Path, address: int) -> bytes:
+    """Read the window that begins where the first module stands, one at least; zeros where it cannot be seen.
+
+    ``aside`` is a file for QEMU to write to. Raises MachineError when QEMU does not answer.
+    """
+    window = b""
+    for _ in looks():
+        window = read_window(monitor, aside, address)
+        if any(window):
+            break
+    return window
 
 
 def read_window(monitor: Monitor, aside: Path, address: int, size: int = WINDOW) -> bytes:

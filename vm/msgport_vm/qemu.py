@@ -26,7 +26,7 @@ from msgport_vm.guest_probe import SOURCE, Kernel, read_probe
 from msgport_vm.hostbuild import HostBuilder
 from msgport_vm.kept import LOG, Keeper, Kept
 from msgport_vm.machine import BuildError, Event, EventKind, Facts, MachineError, UnloadRefusedError, UnusableFileError
-from msgport_vm.memory_window import read_window
+from msgport_vm.memory_window import read_modules
 from msgport_vm.qemu_accelerator import Accelerator, choose
 from msgport_vm.qemu_guest import COMMAND_TIMEOUT, QemuGuest
 from msgport_vm.qemu_network import KNOWN_HOSTS, forwarded_port
@@ -240,8 +240,8 @@ class QemuMachine:
             self._start(["-loadvm", SNAPSHOT])
             self._guest.expect_answer()
         except (MachineError, KeyError, TypeError) as error:
-            self._note(f"the saved machine is of no use ({error}); it is started from power-on")
-            self._states.forget(self._key)
+            # It stays until another takes its place: on a busy host it may only have been slow.
+            self._note(f"the saved machine is of no use ({error})")
             self._end()
             return False
         return True
@@ -503,7 +503,7 @@ class QemuMachine:
         guest, kernel = self._started, self._kernel
         if guest is None or kernel is None or not guest.running:
             return b""
-        return read_window(guest.monitor, self._folder / "memory", kernel.modules)
+        return read_modules(guest.monitor, self._folder / "memory", kernel.modules)
 
     def messages(self) -> str:
         """The kernel's message buffer, read without the guest's help: see ``machine.Machine``."""

@@ -15,13 +15,13 @@ from msgport_vm.qmp import Monitor
 
 SLICE = 0.5
 COMMAND_TIMEOUT = 60.0
-WAKE_TIMEOUT = 10.0
+WAKE_TIMEOUT = 30.0
 """Seconds that a machine that was brought back has to answer; a saved one does so at once."""
 
 AFTER_PANIC = 10.0
 """Seconds of silence after a panic until it is clear that no debugger comes."""
 
-DEBUGGER_COMES = 3.0
+DEBUGGER_COMES = 8.0
 
 
 class QemuGuest:
@@ -143,7 +143,7 @@ class QemuGuest:
 
     def departed(self) -> Event:
         """Tell, of a guest that has stopped, how."""
-        if self.console.closed:
+        if self.console.closed or not self.running:
             self.gone = True
             return Event(EventKind.DIED, f"QEMU ended: {self.end()}")
         return Event(EventKind.DIED, self.stopped())

@@ -141,6 +141,10 @@ class QemuProcess:
     @property
     def running(self) -> bool:
         """Tell whether it is there."""
+        if self._has_hung_up():
+            # A process that dies closes its lines first, and is still there for a moment on a busy host.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._popen.wait(END_TIMEOUT)
         return self._popen.poll() is None
 
     @property
@@ -152,11 +156,7 @@ class QemuProcess:
     def end(self) -> str:
         """End it, whatever state it is in, and tell how it ended. Safe to call twice."""
         self._watcher.stop()
-        if self._has_hung_up():
-            # A process that dies closes its lines first, and is still there for a moment on a busy host.
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._popen.wait(END_TIMEOUT)
-        by_itself = self._popen.poll() is not None
+        by_itself = not self.running
         if not by_itself:
             self._popen.terminate()
             try:

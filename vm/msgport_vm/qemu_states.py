@@ -93,11 +93,6 @@ class SavedStates:
         except OSError as error:
             raise MachineError(f"cannot save the machine in {self._folder}: {error}") from error
 
-    def forget(self, key: str) -> None:
-        """Remove a saved machine, if it is there."""
-        with self._locked(fcntl.LOCK_EX):
-            shutil.rmtree(self._folder / key, ignore_errors=True)
-
     def _prune(self) -> None:
         states = sorted(
             (folder for folder in self._folder.iterdir() if (folder / DESCRIPTION).exists()),

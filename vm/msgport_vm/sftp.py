@@ -19,7 +19,7 @@ from msgport_vm.delivery import Need, Steps
 from msgport_vm.machine import Event, EventKind
 from msgport_vm.qemu_network import ALIAS, HOST
 
-CONTACT = 10.0
+CONTACT = 20.0
 """Seconds that a guest at its first prompt has to show its host key, where that is all that is wanted of its ssh."""
 
 RETRY = 0.5
