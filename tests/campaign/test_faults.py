@@ -130,7 +130,7 @@ def babble() -> Iterator[Event]:
     ("machine", "words"),
     [
         (Faulty(load=Event(EventKind.HUNG, "nothing on the console for 20 s")), "hung: nothing on the console"),
-        (Babbling(load=True), "the machine hung: still talking after 0 s, but not of this load"),
+        (Babbling(load=True), "the machine hung: still talking after"),
         (Babbling(load=False), "failed when the module was unloaded: still talking"),
         (Faulty(load=Event(EventKind.HUNG)), "hung: it said nothing more"),
         (Faulty(load=Event(EventKind.DIED, "it rebooted")), "died: it rebooted"),
@@ -249,17 +249,18 @@ def test_a_hang_that_never_falls_silent_is_given_up(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("statement", "death"),
+    ("statement", "silence", "death"),
     [
-        ("for (;;) cpu_pause();", "the machine hung: nothing on the console"),
+        ("for (;;) cpu_pause();", 2, "the machine hung: nothing on the console"),
         (
             '__asm __volatile("movl 0x18, %%eax" ::: "eax", "memory");',
+            20,
             "the machine died of something else: Fatal trap 12",
         ),
     ],
 )
-def test_what_dies_unread_is_told_by_memory(tmp_path: Path, statement: str, death: str) -> None:
-    verdict = run_altered(tmp_path, statement, silence=2).verdict
+def test_what_dies_unread_is_told_by_memory(tmp_path: Path, statement: str, silence: int, death: str) -> None:
+    verdict = run_altered(tmp_path, statement, silence=silence).verdict
     assert verdict.kind == "inconclusive"
     assert death in verdict.detail
     assert "load 00001000 stood in execution 0: " in verdict.detail

@@ -75,7 +75,7 @@ def test_a_report_that_goes_to_no_terminal_has_no_blanks_at_the_ends_of_lines(
 
 
 def test_expected_panics_and_deadlocks_conform_on_machines_brought_back(tmp_path: Path) -> None:
-    status, data = run(tmp_path / "r", "double-send", "domsg-to-oneself", "say", "special-waitmsg", "--time", "5")
+    status, data = run(tmp_path / "r", "double-send", "domsg-to-oneself", "say", "special-waitmsg", "--time", "60")
     assert status == 0 and set(verdicts(data).values()) == {"conforms"}
     for variant in data["variants"]:  # type: ignore[attr-defined]
         assert variant["executions"] == 3, "three lives of the machine"
@@ -202,6 +202,9 @@ def test_an_interrupted_run_keeps_what_it_has_and_leaves_no_process(how: signal.
         if file.exists() and verdicts(json.loads(file.read_text())):
             break
         time.sleep(0.01)
+    else:
+        process.kill()
+        pytest.fail(f"no result within half a minute: {process.communicate()[1]!r}")
     process.send_signal(how)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 3 and b"interrupted" in err

@@ -19,7 +19,7 @@ from tests.processes import is_gone, is_there
 from tests.standin.image import build_guest, build_image, write_sysdir
 from tests.standin.packages import UnavailableError
 
-PATIENCE = 180
+PATIENCE = 600
 QEMU = "qemu-system-x86_64"
 MSGPORT = (sys.executable, "-c", "from msgport.cli import main; raise SystemExit(main())")
 

@@ -32,6 +32,9 @@ CPUS = 2
 BOOT_LIMIT = 600.0
 """Seconds; it takes some 8 on two idle cores, and minutes on busy ones."""
 
+SILENCE = 6.0
+"""Seconds after which a load counts as hung; in a busy guest it takes a second to begin."""
+
 NONCE = 0xC0117AC7
 
 SYSTEM = "standin"
@@ -83,14 +86,14 @@ class Bench:
 
     def load_file(self, module: Path, tunables: Mapping[str, int], timeout: float = 30.0) -> Loading:
         """Load a module; hold the events to their order: console text, then exactly one other."""
+        self.dirty = True
         events = list(self.machine.load(module, tunables, timeout))
         assert events and all(event.kind is EventKind.CONSOLE for event in events[:-1])
         end = events[-1]
         assert end.kind is not EventKind.CONSOLE
         if end.kind is EventKind.LOADED:
             self.loaded[module.stem] = module
-        elif end.kind is not EventKind.LOAD_FAILED:
-            self.dirty = True
+        self.dirty = end.kind not in (EventKind.LOADED, EventKind.LOAD_FAILED)
         return Loading("".join(event.text for event in events).replace("\r", ""), end)
 
     def load(self, name: str, timeout: float = 30.0, **tunables: int) -> Loading:
@@ -104,7 +107,9 @@ class Bench:
 
     def unload_file(self, module: Path) -> str:
         """Unload a module; its console text."""
+        self.dirty = True
         events = list(self.machine.unload(module))
+        self.dirty = False
         assert all(event.kind is EventKind.CONSOLE for event in events)
         self.loaded.pop(module.stem, None)
         return "".join(event.text for event in events).replace("\r", "")

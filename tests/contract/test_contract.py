@@ -13,7 +13,7 @@ from msgport.kmod import read_steps
 from msgport.transcript import Segment, excerpt, read
 from msgport_vm.machine import BuildError, EventKind, MachineError, UnloadRefusedError
 
-from .conftest import CPUS, MAKERS, NONCE, Bench, run_generated
+from .conftest import CPUS, MAKERS, NONCE, SILENCE, Bench, run_generated
 
 BLOCK = b"contract-block-"
 
@@ -144,7 +144,7 @@ def test_a_trap_is_a_panic(bench: Bench) -> None:
 
 
 def test_a_module_that_never_ends_hangs_the_machine(bench: Bench) -> None:
-    loading = bench.load("hangs", timeout=2)
+    loading = bench.load("hangs", timeout=SILENCE)
     assert loading.end.kind is EventKind.HUNG
     assert "hangs: about to\n" in loading.text
     memory = bench.machine.memory()
@@ -155,12 +155,13 @@ def test_a_module_that_never_ends_hangs_the_machine(bench: Bench) -> None:
 
 def test_a_load_that_says_the_same_for_ever_can_be_broken_off(bench: Bench) -> None:
     said = ""
-    for event in bench.machine.load(bench.module("babbles"), {}, 30.0):
+    module = bench.module("babbles")
+    bench.dirty = True
+    for event in bench.machine.load(module, {}, 30.0):
         assert event.kind is EventKind.CONSOLE, event
         said += event.text
         if said.count("spin_lock: indefinite wait") > 3:
             break
-    bench.dirty = True
     memory = bench.machine.memory()
     assert BLOCK + b"7" in memory or (bench.over_ssh and memory == b"")
     bench.revive()
@@ -191,20 +192,20 @@ def test_after_a_panic_memory_tells_the_step_of_each_thread(bench: Bench, tmp_pa
 
 @only_in_the_standin
 @pytest.mark.parametrize(
-    ("fault", "kind", "words"),
+    ("fault", "silence", "kind", "words"),
     [
-        (REBOOT, EventKind.DIED, "rebooted"),
-        (POWEROFF, EventKind.DIED, "powered off"),
-        (HANG, EventKind.HUNG, "nothing on the console"),
-        (DEAF, EventKind.HUNG, "nothing on the console"),
-        (SILENT, EventKind.HUNG, "nothing on the console"),
-        (DOUBLE, EventKind.PANICKED, "double fault"),
+        (REBOOT, 30, EventKind.DIED, "rebooted"),
+        (POWEROFF, 30, EventKind.DIED, "powered off"),
+        (HANG, SILENCE, EventKind.HUNG, "nothing on the console"),
+        (DEAF, SILENCE, EventKind.HUNG, "nothing on the console"),
+        (SILENT, SILENCE, EventKind.HUNG, "nothing on the console"),
+        (DOUBLE, 30, EventKind.PANICKED, "double fault"),
     ],
 )
 def test_what_ends_a_machine_in_the_middle_has_its_own_event(
-    bench: Bench, fault: int, kind: EventKind, words: str
+    bench: Bench, fault: int, silence: float, kind: EventKind, words: str
 ) -> None:
-    loading = bench.load("talk", timeout=2, standin_fault=fault, standin_after=20)
+    loading = bench.load("talk", timeout=silence, standin_fault=fault, standin_after=20)
     assert (loading.end.kind, words in loading.end.text.lower()) == (kind, True)
     assert "talk: line 18 of two hundred\n" in loading.text
     assert "talk: line 19 of two hundred\n" not in loading.text
@@ -214,7 +215,7 @@ def test_what_ends_a_machine_in_the_middle_has_its_own_event(
 
 @only_in_the_standin
 def test_a_hang_that_an_nmi_gets_into_the_debugger_is_asked_what_it_does(bench: Bench) -> None:
-    loading = bench.load("talk", timeout=2, standin_fault=HANG)
+    loading = bench.load("talk", timeout=SILENCE, standin_fault=HANG)
     assert loading.end.kind is EventKind.HUNG
     assert "NMI ... going to debugger\nStopped at" in loading.text
     assert re.search(r"db> \s*ps\n", loading.text), loading.text
@@ -226,7 +227,8 @@ def test_a_qemu_killed_in_the_middle_of_a_load_is_told_and_started_anew(bench: B
 
     machine, said = bench.machine, ""
     assert isinstance(machine, QemuMachine)
-    bench.dirty, guest = True, machine._guest
+    guest = machine._guest
+    bench.dirty = True
     for event in machine.load(bench.module("hangs"), {}, 30):
         said += event.text
         if "hangs: about to" in said and guest.running:

@@ -168,7 +168,8 @@ def test_after_a_panic_the_machine_is_connected_to_anew_and_the_same_module_come
 
 def test_a_connection_that_was_cut_is_made_anew(bench: Bench) -> None:
     bench.load("talk")
-    do(bench, "kill -9 $(pidof sftp-server dropbear) && dropbear -s -r /etc/dropbear/host_key")
+    do(bench, "kill -9 $(pidof sftp-server dropbear); while pidof dropbear >/dev/null; do :; done")
+    do(bench, "dropbear -s -r /etc/dropbear/host_key")
     assert "other: hello\n" in bench.load("other").text
 
 

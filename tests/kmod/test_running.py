@@ -59,6 +59,10 @@ class Run:
             except UnloadRefusedError as refused:
                 self.refused = refused.screen
                 machine.restart()
+            except MachineError:
+                # The other tests are not to fail as well.
+                machine.restart()
+                raise
         else:
             self.memory = machine.memory()
             machine.restart()

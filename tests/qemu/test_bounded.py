@@ -19,5 +19,5 @@ def test_what_a_program_prints_and_how_it_ends_is_given(tmp_path: Path) -> None:
 def test_a_program_that_does_not_end_is_ended_with_what_it_started(tmp_path: Path) -> None:
     script = 'sleep 600 & echo $! >"new"; mv new pid; wait'
     with pytest.raises(subprocess.TimeoutExpired):
-        run(["sh", "-c", script], 1.0, tmp_path)
+        run(["sh", "-c", script], 5.0, tmp_path)
     assert is_gone(int((tmp_path / "pid").read_text()))

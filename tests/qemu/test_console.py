@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from msgport_vm.console import BURST, PROMPT, Console
 from tests.qemu.guest import Guest, guest_console
 
@@ -61,7 +63,8 @@ def test_after_a_command_the_prompt_is_waited_for() -> None:
         assert console.settle() == "mp-0001:3\r\nmsgport# "
 
 
-def test_a_long_line_is_typed_no_faster_than_it_is_echoed() -> None:
+def test_a_long_line_is_typed_no_faster_than_it_is_echoed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("msgport_vm.console.ECHO_COMES", 20.0)
     guest = Guest([("\r", "")], echo=True)
     with guest_console(guest) as console:
         command = "x" * (5 * BURST)

@@ -45,7 +45,7 @@ def test_one_longer_than_a_page_is_whole(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("magic", "size"), [(0, 100), (0x063064, 0), (0x063064, 1 << 30)])
 def test_what_is_no_buffer_has_no_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, magic: int, size: int) -> None:
-    monkeypatch.setattr("msgport_vm.guest_messages.PAUSE", 0.0)
+    monkeypatch.setattr("msgport_vm.memory_window.PAUSE", 0.0)
     assert messages(b"text", 4, tmp_path, magic, size) == ""
 
 

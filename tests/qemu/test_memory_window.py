@@ -7,7 +7,7 @@ from typing import cast
 
 import pytest
 
-from msgport_vm.memory_window import GAP, PAGE, read_window
+from msgport_vm.memory_window import GAP, PAGE, read_modules, read_window
 from msgport_vm.qmp import Monitor, RefusedError
 
 KERNEL = 0xFFFFFFFF81C00000
@@ -56,3 +56,11 @@ def test_another_refusal_is_not_taken_for_a_hole(tmp_path: Path) -> None:
     with pytest.raises(RefusedError, match="expects integer"):
         read_window(cast(Monitor, Memory({})), tmp_path / "aside", 2**65)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_modules_that_a_cpu_has_not_mapped_just_then_are_looked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = Memory({})
+    monkeypatch.setattr("time.sleep", lambda _: memory.pages.update({0: b"a" * PAGE}))
+    assert read_modules(cast(Monitor, memory), tmp_path / "aside", KERNEL).startswith(b"a" * PAGE)

@@ -74,11 +74,16 @@ class Bench:
     def run(self, case: str, timeout: float = 20.0) -> tuple[str, Event]:
         """Load the module for one case: console text, and the event that ended it. Unloads it when it loaded."""
         tunables = {"test.case": self.names.index(case)}
-        text, last = collect(self.machine.load(self.module, tunables, timeout))
-        if last.kind is EventKind.LOADED:
-            text += collect_text(self.machine.unload(self.module))
-        else:
+        try:
+            text, last = collect(self.machine.load(self.module, tunables, timeout))
+            if last.kind is EventKind.LOADED:
+                text += collect_text(self.machine.unload(self.module))
+            else:
+                self.machine.restart()
+        except BaseException:
+            # The other cases are not to fail as well.
             self.machine.restart()
+            raise
         return text, last
 
     def passes(self, case: str) -> str:

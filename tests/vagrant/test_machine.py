@@ -181,6 +181,7 @@ def test_without_snapshots_a_guest_that_does_not_come_back_is_reloaded(
     machine = machine_of(patience=replace(IMPATIENT, comeback=0.5))
     machine.boot()
     assert load(machine, machine.build(write_module(tmp_path / "m", PANICS)))[1] is EventKind.DIED
+    machine._patience = IMPATIENT
     machine.restart()
     assert calls(folder)[-1] == "reload --no-provision"
     good = machine.build(write_module(tmp_path / "good", SAYS_HELLO, "good"))
