@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -66,8 +67,8 @@ def campaign(
                 clone.close()
 
 
-def kept(folder: Path) -> dict[str, object]:
-    data: dict[str, object] = json.loads((folder / "results.json").read_text())
+def kept(folder: Path) -> dict[str, Any]:
+    data: dict[str, Any] = json.loads((folder / "results.json").read_text())
     return data
 
 

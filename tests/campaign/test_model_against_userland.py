@@ -49,11 +49,12 @@ def disagreement(machine: UserlandMachine, models: Models, seed: int, folder: Pa
     nonce = 1 + 100 * seed
     module = module_of(models, LIMITS, nonce, seed, Era.E)
     write(module, folder)
-    execution = execute(machine, machine.build(folder), models, LIMITS, nonce, seed)
+    said: list[str] = []
+    execution = execute(machine, machine.build(folder), models, LIMITS, nonce, seed, said.append)
     verdict = models.judge(execution.observed(), "both", require_seen=False)
     # Two threads that may panic alike can leave open which of them it was; that is no disagreement.
     agrees = verdict.kind is not Kind.VIOLATES and not verdict.problems and verdict.executions
-    return "" if agrees else f"{verdict}\n{execution.text}"
+    return "" if agrees else f"{verdict}\n{''.join(said)}"
 
 
 @pytest.mark.parametrize("start", range(0, SEEDS, BLOCK))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -58,7 +59,7 @@ def everything(text: str = EVERYTHING) -> Variant:
     return variant
 
 
-def module(variant: Variant, allowed: list[Outcome] | None = None, era: Era = Era.E) -> Module:
+def module(variant: Variant, allowed: Collection[Outcome] | None = None, era: Era = Era.E) -> Module:
     return generate(variant, allowed, nonce=0xFEDCBA98, seed=3, iterations=0, milliseconds=250, era=era)
 
 

@@ -82,7 +82,12 @@ def test_what_was_compiled_once_is_not_compiled_again_wherever_it_stands(
     first = builder(tmp_path).build(module(tmp_path / "m", INVARIANTS + text), invariants=True)
     ran: list[list[str]] = []
     run = hostbuild._run
-    monkeypatch.setattr(hostbuild, "_run", lambda command, file: ran.append(command) or run(command, file))
+
+    def noted(command: list[str], file: Path) -> str:
+        ran.append(command)
+        return run(command, file)
+
+    monkeypatch.setattr(hostbuild, "_run", noted)
     (tmp_path / "again").mkdir()
     again = HostBuilder(tmp_path / "src", find_compiler(), tmp_path / "again", tmp_path / "cache")
     second = again.build(module(tmp_path / "n", INVARIANTS + text), invariants=True)

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 from types import MappingProxyType
-from typing import IO
+from typing import IO, Self
 
 import platformdirs
 
@@ -389,7 +389,7 @@ class UserlandMachine:
         self._memory = b""
         self._tunables: set[str] = set()
 
-    def __enter__(self) -> UserlandMachine:
+    def __enter__(self) -> Self:
         """Nothing to do: boot() starts it."""
         return self
 
