@@ -146,7 +146,6 @@ class _Scenario:
         rows = [child for child in tree.children if isinstance(child, Tree) and child.data == "row"]
         made, columns = threads(names, cpus, rows)
         says = any(statement.op == "say" for thread in made for statement in thread.body)
-        says = any(statement.op == "say" for thread in made for statement in thread.body)
         if header.module and not says:
             raise source.error(self.name, f"the module {header.module} says nothing", "its lines are its outcome: say")
         kinds_of = self._observed(names, made, columns, says)
