@@ -4,8 +4,9 @@
 
 A cold run has an empty cache: its first verdict is set against the time in which that very boot came to its prompt,
 from QEMU's start; the goal is 1.1 times. A second run starts from the saved state: from the command to its first
-scenario the goal is 3 s. After a panic the machine is to be back within 1 s. What is timed are whole commands, Python's
-start and the tidying up at the end included; of a warm one the time that its scenario ran is taken off.
+scenario the goal is 3 s, for one variant as for the whole catalogue. After a panic the machine is to be back within 1
+s. What is timed are whole commands, Python's start and the tidying up at the end included; of a warm one the time
+that its scenario ran is taken off. That of the whole catalogue is interrupted at its first verdict.
 
 What accelerator works on this host is found out beforehand: that is done once a host. Exit status 1 when a goal is
 missed.
@@ -16,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -40,12 +42,23 @@ PANIC = "double-send"
 COLD, WARM, RETURN = 1.1, 3.0, 1.0
 
 
-def command(arguments: list[str], results: Path, cache: Path) -> tuple[float, float, dict[str, Any]]:
-    """Run the scenario: seconds to the line that tells its verdict, to the end, and results.json."""
+def command(
+    arguments: list[str], results: Path, cache: Path, *, everything: bool = False
+) -> tuple[float, float, dict[str, Any]]:
+    """Run the scenario, or begin on ``everything``: seconds to the first verdict, to the end, and results.json."""
     start = time.monotonic()
     judged = 0.0
     with subprocess.Popen(
-        [sys.executable, "-m", "msgport", "run", SCENARIO, *arguments, "--results", str(results)],
+        [
+            sys.executable,
+            "-m",
+            "msgport",
+            "run",
+            *([] if everything else [SCENARIO]),
+            *arguments,
+            "--results",
+            str(results),
+        ],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -55,8 +68,11 @@ def command(arguments: list[str], results: Path, cache: Path) -> tuple[float, fl
         said = ""
         for line in process.stderr:
             said += line
-            judged = judged or (time.monotonic() - start if line.startswith("[1/1]") else 0.0)
-    if process.returncode != 0 or not judged:
+            if not judged and line.startswith("[1/"):
+                judged = time.monotonic() - start
+                if everything:
+                    process.send_signal(signal.SIGINT)
+    if process.returncode != (3 if everything else 0) or not judged:
         raise SystemExit(f"the run failed:\n{said}")
     data: dict[str, Any] = json.loads((results / "results.json").read_text())
     return judged, time.monotonic() - start, data
@@ -91,7 +107,7 @@ def main() -> None:
     if options.target != "qemu":
         raise SystemExit("this times guests in QEMU; other machines boot by themselves")
     passed = ["--target", "qemu", *passed]
-    figures: dict[str, list[float]] = {"boot": [], "cold": [], "warm": []}
+    figures: dict[str, list[float]] = {"boot": [], "cold": [], "warm": [], "all": []}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for number in range(options.rounds):
@@ -102,6 +118,8 @@ def main() -> None:
             figures["cold"].append(judged)
             _, whole, data = command(passed, folder / f"warm-{number}", cache)
             figures["warm"].append(whole - data["variants"][0]["seconds"])
+            judged, _, data = command(passed, folder / f"all-{number}", cache, everything=True)
+            figures["all"].append(judged - data["variants"][0]["seconds"])
         os.environ["MSGPORT_CACHE"] = str(cache)
         machine, figures["return"] = returns(options, folder / "panic")
     print(machine)
@@ -112,12 +130,14 @@ def main() -> None:
     goals = {
         "cold": (ratio <= COLD, f"<= {COLD} times the boot, is {ratio:.2f}"),
         "warm": (median["warm"] <= WARM, f"<= {WARM:g}"),
+        "all": (median["all"] <= WARM, f"<= {WARM:g}"),
         "return": (median["return"] <= RETURN, f"<= {RETURN:g}"),
     }
     for kind, what in (
         ("boot", "the boot by itself, to its prompt"),
         ("cold", "a cold run, to its first verdict"),
         ("warm", "a warm run, but for its scenario"),
+        ("all", "a warm run of all, to its first scenario"),
         ("return", "the return after a panic"),
     ):
         runs = figures[kind]
