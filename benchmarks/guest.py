@@ -119,6 +119,8 @@ def main() -> None:
             _, whole, data = command(passed, folder / f"warm-{number}", cache)
             figures["warm"].append(whole - data["variants"][0]["seconds"])
             judged, _, data = command(passed, folder / f"all-{number}", cache, everything=True)
+            if data["variants"][0]["verdict"] not in ("conforms", "deviates"):
+                raise SystemExit(f"the first variant was not run: {data['variants'][0]}")
             figures["all"].append(judged - data["variants"][0]["seconds"])
         os.environ["MSGPORT_CACHE"] = str(cache)
         machine, figures["return"] = returns(options, folder / "panic")

@@ -232,7 +232,7 @@ def test_a_qemu_killed_in_the_middle_of_a_load_is_told_and_started_anew(bench: B
     for event in machine.load(bench.module("hangs"), {}, 30):
         said += event.text
         if "hangs: about to" in said and guest.running:
-            os.kill(guest.pid, signal.SIGKILL)
+            os.kill(guest._process.pid, signal.SIGKILL)
     assert (event.kind, event.text) == (EventKind.DIED, "QEMU ended: killed by signal 9")
     with pytest.raises(MachineError, match="the machine is not running"):
         bench.load("other")

@@ -16,7 +16,7 @@ from msgport_vm.delivery import Disc
 from msgport_vm.machine import Event, EventKind, MachineError, UnloadRefusedError
 from msgport_vm.qemu import QemuMachine
 from msgport_vm.qemu_guest import QemuGuest
-from msgport_vm.qemu_options import QemuOptions
+from msgport_vm.qemu_options import Layout, QemuOptions
 from msgport_vm.qemu_process import QemuProcess
 from msgport_vm.qmp import EVENTS, Events
 from tests.qemu.guest import TRANSCRIPTS, Guest
@@ -193,6 +193,41 @@ def test_a_qemu_that_dies_is_told_and_its_last_words_kept(play: Callable[[Guest]
     assert text.endswith("last wor")
     with pytest.raises(MachineError, match="restart"):
         load(rig)
+
+
+@pytest.mark.parametrize(
+    ("how", "starts"), [("killed by signal 11", 2), ("exit status 1\nout of memory", 1)], ids=["crash", "exit"]
+)
+def test_a_qemu_that_crashes_at_boot_is_started_once_more_and_one_that_gives_up_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str, starts: int
+) -> None:
+    notes: list[str] = []
+    machine = QemuMachine(QemuOptions(image=tmp_path / "image"), tmp_path, cache=tmp_path, note=notes.append)
+    monkeypatch.setattr(machine, "_make_overlays", lambda: None)
+    machine._layout = Layout(
+        (), {}, None, "", "/dev/cd1", disc_overlay=False, environment={}, kernel=None, network=False
+    )
+    started: list[Process] = []
+    ends: list[socket.socket] = []
+
+    def start(_arguments: list[str]) -> None:
+        here, there = socket.socketpair()
+        there.close()
+        process = Process(here, running=False)
+        monkeypatch.setattr(process, "end", lambda: how)
+        started.append(process)
+        ends.append(here)
+        machine._started = QemuGuest(cast(QemuProcess, process))
+
+    monkeypatch.setattr(machine, "_start", start)
+    with pytest.raises(MachineError, match=rf"the machine does not boot: QEMU ended: {how}"):
+        machine._power_on(0.0)
+    for end in ends:
+        end.close()
+    assert len(started) == starts
+    assert [note for note in notes if "once more" in note] == [
+        "the machine does not boot: QEMU ended: killed by signal 11; it is started once more"
+    ] * (starts - 1)
 
 
 def test_a_module_that_stays_is_told_from_one_that_is_not_there(play: Callable[[Guest], Rig]) -> None:

@@ -491,6 +491,15 @@ def test_a_machine_that_another_is_tidying_up_is_waited_for(tmp_path: Path) -> N
         assert (done.returncode, done.stdout) == (0, said)
 
 
+def test_what_one_that_died_began_to_tidy_up_is_gone_on_with(tmp_path: Path) -> None:
+    left = tmp_path / "msgport.gone"
+    left.mkdir()
+    with subprocess.Popen(["true"]) as dead:
+        (left / "sweeper").write_text(f"{dead.pid}\n")
+    done = subprocess.run(["sh", "-c", sweep(str(tmp_path / "msgport"))], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "") and not left.exists()
+
+
 def test_a_dropped_connection_is_a_death_with_its_reason_and_the_run_goes_on(
     host: Host, machine_of: MakeMachine, tmp_path: Path
 ) -> None:

@@ -30,7 +30,11 @@ FLAGS = (
     *("-mcmodel=kernel", "-mno-red-zone", "-mno-mmx", "-mno-sse", "-mno-sse2", "-msoft-float"),
 )
 # Whatever the compiler turns on by itself for programs (Debian, Ubuntu) is not for a kernel.
-IF_KNOWN = ("-fcf-protection=none", "-fno-tree-vectorize", "-fno-tree-loop-distribute-patterns")
+IF_KNOWN = (
+    *("-fcf-protection=none", "-fno-tree-vectorize", "-fno-tree-loop-distribute-patterns"),
+    # With -Og gcc sees less far than it does with a kernel's -O2, and suspects more.
+    "-Wno-maybe-uninitialized",
+)
 # Up to 5.4 sys/types.h wants this of the include folder beside sys, which need not be there.
 STDINT = "#include <machine/stdint.h>\n" + "".join(
     f"typedef __{name}_t {name}_t;\n"

@@ -23,7 +23,7 @@ from pathlib import Path
 from msgport_vm.machine import MachineError
 from msgport_vm.qemu_network import KNOWN_HOSTS, forwarded_port, ssh_command
 from msgport_vm.qemu_process import Program
-from msgport_vm.qmp import Monitor
+from msgport_vm.qmp import Monitor, RefusedError
 from msgport_vm.scratch import Scratch, is_held, living
 
 CONSOLE, CONTROL, LOG, COMPLAINTS = "console.sock", "control.sock", "console.log", "qemu.log"
@@ -104,9 +104,11 @@ class Kept:
             return False
         try:
             monitor.execute(command)
+        except RefusedError:
+            return False
         except MachineError:
             # It may end before it answers.
-            return self._gone_within(ANSWER_PATIENCE)
+            pass
         finally:
             monitor.close()
         return True

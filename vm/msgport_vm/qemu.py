@@ -26,7 +26,7 @@ from msgport_vm.guest_probe import SOURCE, Kernel, read_probe
 from msgport_vm.hostbuild import HostBuilder
 from msgport_vm.kept import LOG, Keeper, Kept
 from msgport_vm.machine import BuildError, Event, EventKind, Facts, MachineError, UnloadRefusedError, UnusableFileError
-from msgport_vm.memory_window import read_modules
+from msgport_vm.memory_window import read_modules, read_window
 from msgport_vm.qemu_accelerator import Accelerator, choose
 from msgport_vm.qemu_guest import COMMAND_TIMEOUT, QemuGuest
 from msgport_vm.qemu_network import KNOWN_HOSTS, forwarded_port
@@ -42,7 +42,7 @@ from msgport_vm.qemu_options import (
     lay_out,
     read_files,
 )
-from msgport_vm.qemu_process import Program, QemuProcess, create_overlay, host_cores, image_files, image_size
+from msgport_vm.qemu_process import BY_SIGNAL, Program, QemuProcess, create_overlay, host_cores, image_files, image_size
 from msgport_vm.qemu_states import SavedStates, key_of
 from msgport_vm.qmp import RefusedError
 from msgport_vm.scratch import Scratch
@@ -56,6 +56,10 @@ AS_A_PC = ("-action", "reboot=reset,shutdown=poweroff")
 """What a person expects of a machine that reboots or powers off."""
 
 T = TypeVar("T")
+
+
+class QemuCrashedError(MachineError):
+    """QEMU was brought down by a signal while the machine booted."""
 
 
 class QemuMachine:
@@ -87,6 +91,7 @@ class QemuMachine:
         self._note = note
         self._scratch: Scratch | None = None
         self._started: QemuGuest | None = None
+        self._ended = 0.0
         self._builder: HostBuilder | GuestBuilder | None = None
         self._tools: Tools | None = None
         self._compiler = ""
@@ -249,21 +254,20 @@ class QemuMachine:
     def _power_on(self, start: float) -> None:
         """Boot, find out what kernel it is, save it, and go on from what was saved."""
         self._note("the machine is started from power-on, once; from then on its saved state is used")
-        self._make_overlays()
         if self._layout.kernel is not None:
             stub = assemble(find_compiler(self._wanted).command, self._folder)
             image = pack(self._layout.kernel, self._layout.environment, stub)
             (self._folder / BOOT).write_bytes(image)
-        switched_on = time.monotonic()
-        self._start([])
-        # On the host, while it boots.
-        probe = self._compiled(SOURCE) if isinstance(self._builder, HostBuilder) else None
-        patience, limit = self.options.boot_patience, self.options.boot_limit
-        said = reach_shell(self.console, self._guest.stopped, self._layout.environment, patience, limit)
+        try:
+            switched_on, said = self._reach_shell()
+        except QemuCrashedError as crash:
+            # QEMU's own fault, and a rare one: now and then emulation of several CPUs brings it down.
+            self._note(f"{crash}; it is started once more")
+            switched_on, said = self._reach_shell()
         self._boot_seconds = time.monotonic() - switched_on
         self._find_delivery(first=True)
         self._find_tools()
-        self._kernel = kernel = self._ask_kernel(probe or self._compiled(SOURCE))
+        self._kernel = kernel = self._ask_kernel(self._compiled(SOURCE))
         saving = time.monotonic()
         try:
             self._guest.monitor.human(f"savevm {SNAPSHOT}")
@@ -283,6 +287,27 @@ class QemuMachine:
         self._guest.monitor.execute("cont")
         saved = time.monotonic() - switched_on
         self._note(f"it was at its prompt {self._boot_seconds:.1f} s after power-on, and saved after {saved:.1f} s")
+
+    def _reach_shell(self) -> tuple[float, str]:
+        """Start it from power-on, up to its shell: when that was (monotonic), and what it said. Raises MachineError."""
+        self._make_overlays()
+        switched_on = time.monotonic()
+        self._start([])
+        if isinstance(self._builder, HostBuilder):
+            # While it boots; where it is wanted, it is there.
+            self._compiled(SOURCE)
+        guest, options = self._guest, self.options
+        try:
+            said = reach_shell(
+                guest.console, guest.stopped, self._layout.environment, options.boot_patience, options.boot_limit
+            )
+        except MachineError as error:
+            if guest.running:
+                raise
+            how = guest.end()
+            kind = QemuCrashedError if how.startswith(BY_SIGNAL) else MachineError
+            raise kind(f"the machine does not boot: QEMU ended: {how}", error.screen) from error
+        return switched_on, said
 
     def _make_overlays(self) -> None:
         """Make the files that the machine writes to. A QEMU without a machine does it."""
@@ -406,7 +431,7 @@ class QemuMachine:
         return module
 
     def _build_in_guest(self, builder: GuestBuilder, source: Path, invariants: bool) -> Path:
-        with self._turn.for_build(source, lambda: self._started.used if self._started else 0.0):
+        with self._turn.for_build(source, self._last_used):
             try:
                 return builder.build(source, invariants)
             except BuildError:
@@ -414,6 +439,10 @@ class QemuMachine:
             except MachineError as error:
                 self._bring_back()
                 raise BuildError(f"{source} was not compiled: {error}", error.screen) from error
+
+    def _last_used(self) -> float:
+        guest = self._started
+        return guest.used if guest is not None else self._ended
 
     def _in_guest(self, files: Sequence[Path], order: str, timeout: float) -> tuple[int, str]:
         """Run the building script on files: see ``guest_build.Shell``."""
@@ -503,7 +532,9 @@ class QemuMachine:
         guest, kernel = self._started, self._kernel
         if guest is None or kernel is None or not guest.running:
             return b""
-        return read_modules(guest.monitor, self._folder / "memory", kernel.modules)
+        # In one that has stopped nothing more will show.
+        read = read_window if guest.stopped() else read_modules
+        return read(guest.monitor, self._folder / "memory", kernel.modules)
 
     def messages(self) -> str:
         """The kernel's message buffer, read without the guest's help: see ``machine.Machine``."""
@@ -538,6 +569,7 @@ class QemuMachine:
             raise MachineError("the machine does not come back from its saved state")
 
     def _end(self) -> None:
+        self._ended = time.monotonic()
         guest, self._started = self._started, None
         if guest is not None:
             guest.end()

@@ -22,6 +22,7 @@ AFTER_PANIC = 10.0
 """Seconds of silence after a panic until it is clear that no debugger comes."""
 
 DEBUGGER_COMES = 8.0
+"""Seconds that a debugger has to come to its prompt once it was called."""
 
 
 class QemuGuest:
@@ -36,11 +37,6 @@ class QemuGuest:
         self.used = time.monotonic()
         self._process = process
         self.gone = False
-
-    @property
-    def pid(self) -> int:
-        """The id of the QEMU that it runs in."""
-        return self._process.pid
 
     @property
     def running(self) -> bool:
@@ -160,12 +156,11 @@ class QemuGuest:
             self.monitor.execute("inject-nmi")
         end = time.monotonic() + DEBUGGER_COMES
         while (left := end - time.monotonic()) > 0 and not self.console.closed:
-            heard = self.console.hear([DEBUGGER], left)
-            if heard is not None:
-                yield Event(EventKind.CONSOLE, heard.text)
-                if heard.which == 0:
-                    yield from self._interrogate()
-                    return
+            heard = self.console.hear([DEBUGGER], min(left, SLICE))
+            yield Event(EventKind.CONSOLE, heard.text if heard is not None else "")
+            if heard is not None and heard.which == 0:
+                yield from self._interrogate()
+                return
         yield Event(EventKind.CONSOLE, self.console.flush())
 
     def return_to(self, snapshot: str) -> None:

@@ -26,6 +26,8 @@ SAY_TIMEOUT = 60.0
 JOB_TIMEOUT = 60.0
 """Seconds to make an empty overlay."""
 
+BY_SIGNAL = "killed by signal"
+
 # The watcher's input is a pipe whose other end only this process holds; it ends all of its process group.
 WATCH = "read line; kill -9 0"
 
@@ -140,11 +142,12 @@ class QemuProcess:
 
     @property
     def running(self) -> bool:
-        """Tell whether it is there."""
+        """Tell whether it is there, and can be talked to."""
         if self._has_hung_up():
             # A process that dies closes its lines first, and is still there for a moment on a busy host.
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._popen.wait(END_TIMEOUT)
+            return False
         return self._popen.poll() is None
 
     @property
@@ -156,7 +159,7 @@ class QemuProcess:
     def end(self) -> str:
         """End it, whatever state it is in, and tell how it ended. Safe to call twice."""
         self._watcher.stop()
-        by_itself = not self.running
+        by_itself = not self.running and self._popen.poll() is not None
         if not by_itself:
             self._popen.terminate()
             try:
@@ -167,7 +170,7 @@ class QemuProcess:
         if self.monitor is not None:
             self.monitor.close()
         self.console.close()
-        how = f"killed by signal {-status}" if status < 0 else f"exit status {status}"
+        how = f"{BY_SIGNAL} {-status}" if status < 0 else f"exit status {status}"
         return "\n".join(filter(None, (how if by_itself else "ended by the harness", self._said())))
 
     def _has_hung_up(self) -> bool:

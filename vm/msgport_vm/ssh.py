@@ -71,14 +71,17 @@ _FOLDER = re.compile(r"^msgport-folder:(/[\w./-]+)$", re.ASCII | re.MULTILINE)
 """The user's login shell may say anything before, and no word of the machine's gets to a shell there as it is."""
 
 _SWEEP = """\
-d={}; mv "$d" "$d.gone" 2>/dev/null || { n=0; while [ -e "$d.gone" ] && [ $n -lt 20 ]; do sleep 1; n=$((n + 1)); \
-done; exit 0; }; d=$d.gone; \
+d={}; if ! mv "$d" "$d.gone" 2>/dev/null; then n=0; \
+while [ -e "$d.gone" ] && kill -0 "$(cat "$d.gone/sweeper" 2>/dev/null || echo 0)" 2>/dev/null; do \
+[ $n -lt 20 ] || exit 0; sleep 1; n=$((n + 1)); done; [ -e "$d.gone" ] || exit 0; fi; d=$d.gone; \
+echo $$ >"$d/sweeper"; \
 for f in "$d"/loaded/*; do m=${f##*/}; kldstat -n "$m" >/dev/null 2>&1 || continue; \
 kldunload "${m%.ko}" || echo "left $m"; done; \
 for f in "$d"/tunables/*; do [ -e "$f" ] && kenv -u "${f##*/}" >/dev/null 2>&1; done; \
 for f in "$d"/sysctl/*; do [ -e "$f" ] && sysctl "${f##*/}=$(cat "$f")" >/dev/null; done; \
 rm -rf "$d\""""
-"""Leave nothing behind. Whoever moves the folder first does it, and nobody twice; another waits for it to be done."""
+"""Leave nothing behind. Whoever moves the folder first does it; another waits for 20 s at most until that is done, or
+goes on with it when whoever began it is dead (the machine rebooted meanwhile)."""
 
 
 def _sweep(folder: str) -> str:
