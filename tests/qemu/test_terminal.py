@@ -99,6 +99,12 @@ def test_the_last_words_of_a_machine_that_ends_are_shown(sitting: Sitting) -> No
     assert sitting.see(b"9s\r\n") == b"Uptime: 9s\r\n"
 
 
+def test_a_machine_whose_folder_has_just_gone_has_ended(tmp_path: Path) -> None:
+    here, there = socket.socketpair()
+    with here, there:
+        assert attach(here, tmp_path / "console.log", 0, 1) is False
+
+
 def test_a_terminal_is_itself_again_afterwards() -> None:
     controller, keyboard = pty.openpty()
     try:

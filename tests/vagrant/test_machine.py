@@ -158,6 +158,17 @@ def test_a_guest_in_its_debugger_is_read_from_the_serial_log_and_restored(
     assert load(machine, good) == ("hello\n", EventKind.LOADED)
 
 
+def test_a_serial_log_that_is_begun_anew_is_read_from_its_start(tmp_path: Path) -> None:
+    log = tmp_path / "serial.log"
+    read = vagrant._SerialLog(log)
+    log.write_text("booting\r\nlogin: ")
+    assert (read(), read()) == ("booting\nlogin: ", "")
+    log.unlink()
+    assert read() == ""
+    log.write_text("panic: x\r\n")
+    assert read() == "panic: x\n"
+
+
 def test_without_snapshots_a_stuck_module_is_rebooted_away(
     host: Host, folder: Path, machine_of: MakeMachine, tmp_path: Path
 ) -> None:

@@ -38,7 +38,12 @@ def attach(line: socket.socket, log: Path, keyboard: int, screen: int) -> bool:
     ``line`` is its console, ``log`` the file that all it says is appended to. Only the log is shown: it has what came
     before, and one stream can neither repeat nor lose anything where two would meet.
     """
-    with log.open("rb") as said:
+    try:
+        said = log.open("rb")
+    except FileNotFoundError:
+        # The folder of one that has ended is removed by whoever looks first.
+        return False
+    with said:
         said.seek(max(0, log.stat().st_size - SCROLLBACK))
         while True:
             _write(screen, said.read())

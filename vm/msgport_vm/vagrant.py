@@ -128,11 +128,14 @@ class _SerialLog:
         self._read = 0
 
     def __call__(self) -> str:
-        size = self._path.stat().st_size
-        with self._path.open("rb") as file:
-            file.seek(self._read if self._read <= size else 0)
-            text = file.read()
-            self._read = file.tell()
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._read if self._read <= os.fstat(file.fileno()).st_size else 0)
+                text = file.read()
+                self._read = file.tell()
+        except FileNotFoundError:
+            # It is begun anew, and not there yet.
+            return ""
         return text.decode("utf-8", "replace").replace("\r", "")
 
 
