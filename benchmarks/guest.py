@@ -4,8 +4,8 @@
 
 A cold run has an empty cache: its first verdict is set against the time in which that very boot came to its prompt,
 from QEMU's start; the goal is 1.1 times. A second run starts from the saved state: from the command to its first
-scenario the goal is 3 s, for one variant as for the whole catalogue. After a panic the machine is to be back within 1
-s. What is timed are whole commands, Python's start and the tidying up at the end included; of a warm one the time
+scenario the goal is 3 s, for one variant as for the whole catalogue. After a panic the machine is to be back within
+1 s. What is timed are whole commands, Python's start and the tidying up at the end included; of a warm one the time
 that its scenario ran is taken off. That of the whole catalogue is interrupted at its first verdict.
 
 What accelerator works on this host is found out beforehand: that is done once a host. Exit status 1 when a goal is

@@ -130,7 +130,7 @@ def babble() -> Iterator[Event]:
     ("machine", "words"),
     [
         (Faulty(load=Event(EventKind.HUNG, "nothing on the console for 20 s")), "hung: nothing on the console"),
-        (Babbling(load=True), "the machine hung: still talking after"),
+        (Babbling(load=True), r"the machine hung: still talking after \d+ s, but not of this load"),
         (Babbling(load=False), "failed when the module was unloaded: still talking"),
         (Faulty(load=Event(EventKind.HUNG)), "hung: it said nothing more"),
         (Faulty(load=Event(EventKind.DIED, "it rebooted")), "died: it rebooted"),
@@ -155,7 +155,7 @@ def test_a_fault_makes_a_variant_inconclusive_in_its_own_words(
         folder = ResultsFolder.create_in(tmp_path / "results", datetime.now())
         (result,) = run(machine, facts, [consult(choose(["two-senders/P=spin"], None)[0])], order, folder)
     assert result.verdict.kind == "inconclusive"
-    assert words in result.verdict.detail
+    assert re.search(words, result.verdict.detail)
 
 
 HANGS = Event(EventKind.HUNG, "nothing on the console for 20 s")

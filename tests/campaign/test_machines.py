@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from msgport.selection import choose
 from msgport.targets import Target
 from msgport_vm.machine import Event, Facts, MachineError
 from msgport_vm.userland import UserlandMachine
+from tests.processes import signal_when
 
 NAMES = ("two-senders", "double-send", "say", "initmsg-flags", "reply-order")
 
@@ -160,14 +160,7 @@ def test_an_interrupted_run_on_several_machines_ends_at_once_and_leaves_no_proce
         [*command, "--results", str(folder)], stderr=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
     )
     file = folder / "results.json"
-    for _ in range(3000):
-        if file.exists() and kept(folder)["variants"]:
-            break
-        time.sleep(0.01)
-    else:
-        process.kill()
-        pytest.fail(f"no result within half a minute: {process.communicate()[1]!r}")
-    process.send_signal(signal.SIGINT)
+    signal_when(process, lambda: file.exists() and bool(kept(folder)["variants"]), signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 3 and b"interrupted after 1 of" in err
     data = kept(folder)

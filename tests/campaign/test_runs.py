@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from msgport.report.results import ResultsError, ResultsFolder
 from msgport.selection import choose
 from msgport_vm.machine import Event, EventKind
 from msgport_vm.userland import UserlandMachine
+from tests.processes import signal_when
 
 SCHEMA = json.loads((Path(msgport.report.__file__).parent / "results.schema.json").read_text())
 
@@ -196,14 +196,7 @@ def test_an_interrupted_run_keeps_what_it_has_and_leaves_no_process(how: signal.
         [*command, "--results", str(folder)], stderr=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
     )
     file = folder / "results.json"
-    for _ in range(3000):
-        if file.exists() and verdicts(json.loads(file.read_text())):
-            break
-        time.sleep(0.01)
-    else:
-        process.kill()
-        pytest.fail(f"no result within half a minute: {process.communicate()[1]!r}")
-    process.send_signal(how)
+    signal_when(process, lambda: file.exists() and bool(verdicts(json.loads(file.read_text()))), how)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 3 and b"interrupted" in err
     data = json.loads(file.read_text())

@@ -71,9 +71,8 @@ def hold_port() -> socket.socket:
 
 
 def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
+    with hold_port() as held:
+        port: int = held.getsockname()[1]
         return port
 
 

@@ -50,10 +50,9 @@ class CompiledModules:
         """Put the module of that key in place; False when it is not here. Raises OSError when it cannot be written."""
         kept = self._folder / f"{key}.ko"
         try:
-            copy_whole(kept, module)
             # Not touch(): where another process has just removed it, that would leave an empty one.
-            with contextlib.suppress(FileNotFoundError):
-                os.utime(kept)
+            os.utime(kept)
+            copy_whole(kept, module)
         except FileNotFoundError:
             return False
         return True

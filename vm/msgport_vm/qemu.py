@@ -258,16 +258,20 @@ class QemuMachine:
             stub = assemble(find_compiler(self._wanted).command, self._folder)
             image = pack(self._layout.kernel, self._layout.environment, stub)
             (self._folder / BOOT).write_bytes(image)
+        switched_on = self._switch_on()
+        # On the host, while it boots.
+        probe = self._compiled(SOURCE) if isinstance(self._builder, HostBuilder) else None
         try:
-            switched_on, said = self._reach_shell()
+            said = self._await_shell()
         except QemuCrashedError as crash:
             # QEMU's own fault, and a rare one: now and then emulation of several CPUs brings it down.
             self._note(f"{crash}; it is started once more")
-            switched_on, said = self._reach_shell()
+            switched_on = self._switch_on()
+            said = self._await_shell()
         self._boot_seconds = time.monotonic() - switched_on
         self._find_delivery(first=True)
         self._find_tools()
-        self._kernel = kernel = self._ask_kernel(self._compiled(SOURCE))
+        self._kernel = kernel = self._ask_kernel(probe or self._compiled(SOURCE))
         saving = time.monotonic()
         try:
             self._guest.monitor.human(f"savevm {SNAPSHOT}")
@@ -288,26 +292,26 @@ class QemuMachine:
         saved = time.monotonic() - switched_on
         self._note(f"it was at its prompt {self._boot_seconds:.1f} s after power-on, and saved after {saved:.1f} s")
 
-    def _reach_shell(self) -> tuple[float, str]:
-        """Start it from power-on, up to its shell: when that was (monotonic), and what it said. Raises MachineError."""
+    def _switch_on(self) -> float:
+        """Start it from power-on, and tell when that was (monotonic)."""
         self._make_overlays()
         switched_on = time.monotonic()
         self._start([])
-        if isinstance(self._builder, HostBuilder):
-            # While it boots; where it is wanted, it is there.
-            self._compiled(SOURCE)
+        return switched_on
+
+    def _await_shell(self) -> str:
+        """Have it come up to its shell, and give what it said. Raises MachineError."""
         guest, options = self._guest, self.options
         try:
-            said = reach_shell(
+            return reach_shell(
                 guest.console, guest.stopped, self._layout.environment, options.boot_patience, options.boot_limit
             )
         except MachineError as error:
             if guest.running:
                 raise
-            how = guest.end()
-            kind = QemuCrashedError if how.startswith(BY_SIGNAL) else MachineError
-            raise kind(f"the machine does not boot: QEMU ended: {how}", error.screen) from error
-        return switched_on, said
+            how = guest.departed().text
+            kind = QemuCrashedError if BY_SIGNAL in how.partition("\n")[0] else MachineError
+            raise kind(f"the machine does not boot: {how}", error.screen) from error
 
     def _make_overlays(self) -> None:
         """Make the files that the machine writes to. A QEMU without a machine does it."""

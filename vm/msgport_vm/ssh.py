@@ -45,8 +45,8 @@ FIRST_TRY = 5.0
 """Seconds that a machine has to answer when it is tried again; twice as many each time. It answers at once if it can:
 a longer wait may be for a machine that it is no more."""
 
-LAST = re.compile("|".join(LINES[name].pattern.pattern for name in ("reboot", "stopped")), re.M)
-"""With this a dying machine has told its trace."""
+LAST = (LINES["reboot"], LINES["stopped"])
+"""With one of these a dying machine has told its trace."""
 
 DRAGONFLY = "DragonFly"
 SAME_BOOT = 3
@@ -460,7 +460,7 @@ class SshMachine:
             text += more
             if more:
                 heard = time.monotonic()
-            elif death(text) and (LAST.search(text) or time.monotonic() > heard + QUIET):
+            elif death(text) and (any(line.pattern.search(text) for line in LAST) or time.monotonic() > heard + QUIET):
                 break
         return text
 

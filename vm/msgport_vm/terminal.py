@@ -44,7 +44,7 @@ def attach(line: socket.socket, log: Path, keyboard: int, screen: int) -> bool:
         # The folder of one that has ended is removed by whoever looks first.
         return False
     with said:
-        said.seek(max(0, log.stat().st_size - SCROLLBACK))
+        said.seek(max(0, os.fstat(said.fileno()).st_size - SCROLLBACK))
         while True:
             _write(screen, said.read())
             ready, _, _ = select.select([line.fileno(), keyboard], [], [], SLICE)
