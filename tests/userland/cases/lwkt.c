@@ -275,7 +275,17 @@ CASE(an_interlock_on_something_else_is_no_sleep)
 {
 	tsleep_interlock(&count, 0);
 	CHECK(tsleep(&word, PINTERLOCKED, "never", 0) == 0);
+	CHECK(curthread->td_flags & TDF_TSLEEPQ);
 	tsleep_remove(curthread);
+	/* Both queues are whole: who sleeps there is found. */
+	start(mycpuid, sleep_once, &count);
+	start(mycpuid, sleep_once, &word);
+	while (workers[0].td->td_wmesg == NULL ||
+	    workers[1].td->td_wmesg == NULL)
+		lwkt_yield();
+	wakeup(&count);
+	wakeup(&word);
+	finish();
 }
 
 CASE(a_thread_that_moves_is_on_no_sleep_queue)

@@ -50,6 +50,7 @@ unlock_bucket(struct bucket *bucket)
 /*
  * Only the thread itself puts it on a queue, anybody takes it off.  Taking the
  * flag off comes last: without it the thread is free to go to another queue.
+ * With it td_wchan says which queue that is, and must not change.
  */
 static int
 remove_locked(struct bucket *bucket, thread_t td)
@@ -105,10 +106,10 @@ tsleep(const volatile void *ident, int flags, const char *wmesg, int timo)
 	if ((flags & PINTERLOCKED) == 0)
 		tsleep_interlock(ident, flags);
 	bucket = bucket_of(ident);
-	td->td_wmesg = wmesg;
 	lock_bucket(bucket);
-	/* An interlock on something else is none on this. */
+	/* An interlock on something else is none on this, and stays. */
 	if ((td->td_flags & TDF_TSLEEPQ) && td->td_wchan == ident) {
+		td->td_wmesg = wmesg;
 		td->td_flags |= TDF_TSLEEP_DESCHEDULED;
 		lwkt_deschedule_self(td);
 		if (timo != 0)
@@ -125,11 +126,10 @@ tsleep(const volatile void *ident, int flags, const char *wmesg, int timo)
 			td->td_flags &= ~TDF_TIMEOUT;
 			error = EWOULDBLOCK;
 		}
+		td->td_wmesg = NULL;
 	} else {
 		unlock_bucket(bucket);
 	}
-	td->td_wmesg = NULL;
-	td->td_wchan = NULL;
 	crit_exit_quick(td);
 	return (error);
 }
