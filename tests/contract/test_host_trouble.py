@@ -1,7 +1,10 @@
-"""What befalls the host while a guest runs is told as what it is: a disk without room."""
+"""What befalls the host while a guest runs: a disk without room is told as that, files that went are made anew."""
 
 from __future__ import annotations
 
+import os
+import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -11,7 +14,7 @@ import pytest
 
 from msgport_vm.machine import Event, EventKind, MachineError
 
-from .conftest import standin_in_qemu
+from .conftest import Bench, standin_in_qemu
 
 MakeDisk = Callable[[int], Path]
 
@@ -69,3 +72,15 @@ def test_a_disk_without_room_for_what_the_guest_writes_is_told(tmp_path: Path, s
     (ended,) = ends
     assert isinstance(ended, Event) and ended.kind is EventKind.DIED
     assert ended.text.startswith("QEMU could not write for it: ") and "is the host's disk full?" in ended.text
+
+
+def test_a_machine_whose_saved_state_has_gone_comes_back_from_power_on(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        machine = standin_in_qemu(stack, tmp_path)
+        bench = Bench("qemu", machine, machine.boot(), tmp_path)
+        states = tmp_path / "cache" / "qemu" / "states"
+        shutil.rmtree(states)
+        os.kill(machine._guest._process.pid, signal.SIGKILL)
+        machine.restart()
+        assert bench.load("other").end.kind is EventKind.LOADED
+        assert list(states.glob("*/state.json"))

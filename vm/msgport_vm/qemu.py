@@ -375,16 +375,16 @@ class QemuMachine:
 
     def _ask_kernel(self, probe: Path) -> Kernel:
         """Load the probe module. Raises MachineError when the guest cannot load modules."""
-        events = list(self.load(probe, {}, COMMAND_TIMEOUT))
-        said = "".join(event.text for event in events)
+        ended, said = _ended(self._load(probe, {}, COMMAND_TIMEOUT))
         kernel = read_probe(said)
-        if events[-1].kind is not EventKind.LOADED or kernel is None:
-            why = events[-1].text.strip() or "it did not say what kernel it is"
+        if ended.kind is not EventKind.LOADED or kernel is None:
+            why = ended.text.strip() or "it did not say what kernel it is"
             raise MachineError(f"the guest does not load modules: {why}", said)
-        for _ in self.unload(probe):
-            pass
-        if stopped := _ended(self._way.withdraw())[0]:
-            raise MachineError(f"the guest does not let go of what it was given: {stopped.text}", self.console.screen)
+        for work in (self._need(f"kldunload {probe.name}"), self._way.withdraw()):
+            if stopped := _ended(work)[0]:
+                raise MachineError(
+                    f"the guest does not let go of what it was given: {stopped.text}", self.console.screen
+                )
         return kernel
 
     def _compiled(self, source: Path) -> Path:
@@ -550,7 +550,7 @@ class QemuMachine:
             return read_messages(guest.monitor, self._folder / "memory", kernel.messages)
 
     def restart(self) -> None:
-        """Bring it back to its first prompt, whatever became of it. Raises MachineError."""
+        """Bring it back to its first prompt, whatever became of it: from power-on, if need be. Raises MachineError."""
         self._turn.take()
         try:
             self._bring_back()
@@ -570,7 +570,7 @@ class QemuMachine:
                 self._note(f"the machine is started anew: {error}")
         self._end()
         if not self._wake():
-            raise MachineError("the machine does not come back from its saved state")
+            self._power_on(time.monotonic())
 
     def _end(self) -> None:
         self._ended = time.monotonic()
