@@ -49,6 +49,30 @@ def test_a_build_gives_up_a_machine_with_which_nothing_is_done(monkeypatch: pyte
         pass
 
 
+def test_a_build_does_not_wait_long_when_a_load_was_broken_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turn, "BROKEN_OFF", 0.2)
+    monkeypatch.setattr(turn, "SLICE", 0.01)
+    mine = Turn()
+    mine.take()
+    mine.break_off()
+    with pytest.raises(BuildError, match="left in the middle"), mine.for_build(SOURCE, time.monotonic):
+        pass
+    built: list[Path] = []
+
+    def build() -> None:
+        with mine.for_build(SOURCE, time.monotonic):
+            built.append(SOURCE)
+
+    # Here the machine is being brought back, which may take its time.
+    mine.take()
+    builder = threading.Thread(target=build)
+    builder.start()
+    builder.join(0.5)
+    mine.give_back()
+    builder.join(30)
+    assert built == [SOURCE]
+
+
 def test_what_is_borrowed_is_left_as_it_was() -> None:
     mine = Turn()
     with mine.borrowed():

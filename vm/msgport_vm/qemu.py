@@ -463,7 +463,11 @@ class QemuMachine:
     def load(self, module: Path, tunables: Mapping[str, int], timeout: float) -> Iterator[Event]:
         """Load ``module``: see ``machine.Machine``. What the debugger tells of a panic or a hang is console text."""
         self._turn.take()
-        ended = yield from self._load(module, tunables, timeout)
+        try:
+            ended = yield from self._load(module, tunables, timeout)
+        except (KeyboardInterrupt, GeneratorExit):
+            self._turn.break_off()
+            raise
         if ended.kind in (EventKind.LOADED, EventKind.LOAD_FAILED):
             self._turn.give_back()
         yield ended

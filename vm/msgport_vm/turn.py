@@ -14,6 +14,9 @@ SLICE = 0.5
 ABANDONED = 120.0
 """Seconds that a build waits for a machine with which nothing is done, though it is in use or dead."""
 
+BROKEN_OFF = 15.0
+"""Seconds that it waits after a load was broken off: either the machine is brought back soon, or the run is over."""
+
 
 class Turn:
     """Held from one thread, that of the loads, until it gives it back; builds come from any other, one at a time."""
@@ -22,9 +25,11 @@ class Turn:
         """Nobody has it."""
         self._lock = Lock()
         self._taken = False
+        self._broken_off = 0.0
 
     def take(self) -> None:
         """Let nothing be built until it is given back. The loads may take it again."""
+        self._broken_off = 0.0
         if not self._taken:
             self._lock.acquire()
             self._taken = True
@@ -34,6 +39,10 @@ class Turn:
         if self._taken:
             self._taken = False
             self._lock.release()
+
+    def break_off(self) -> None:
+        """Keep it, in the middle of a load of which nobody hears the rest."""
+        self._broken_off = time.monotonic()
 
     @contextmanager
     def borrowed(self) -> Iterator[None]:
@@ -55,7 +64,8 @@ class Turn:
         """
         since = time.monotonic() - ABANDONED / 2
         while not self._lock.acquire(timeout=SLICE):
-            if time.monotonic() - max(since, used()) > ABANDONED:
+            now, broken_off = time.monotonic(), self._broken_off
+            if now - max(since, used()) > ABANDONED or (broken_off and now - broken_off > BROKEN_OFF):
                 raise BuildError(f"{source} was not compiled: the machine died or was left in the middle of a load")
         try:
             yield
