@@ -22,8 +22,11 @@
 
 #define CHECK(condition) do {						\
 	atomic_add_int(&checks, 1);					\
-	if (!(condition))						\
+	if (!(condition)) {						\
+		/* A kprintf within a kprintf prints nothing. */	\
+		atomic_add_int(&failures, 1);				\
 		kprintf("FAILED line %d: %s\n", __LINE__, #condition);	\
+	}								\
 } while (0)
 
 #define FLAGS(msg)	((msg)->ms_flags & ~(MSGF_INTRANSIT | MSGF_WAITING))
@@ -37,7 +40,7 @@ struct worker {
 static struct worker workers[MAXTHREADS] __unused;
 static int nworkers __unused;
 static int finished __unused;
-static int checks;
+static int checks, failures;
 
 static void __unused
 worker_main(void *arg)
@@ -63,11 +66,22 @@ start(int cpu, void (*func)(void *), void *arg)
 	return (worker->td);
 }
 
-/* Wait for all of them, and until none executes this module any more. */
+/* Let a thread that holds itself go, once it executes this module no more. */
+static void __unused
+reap(struct thread *td)
+{
+	const char *why;
+
+	/* Read once: its sleep ends at each tick. */
+	while ((why = td->td_wmesg) == NULL || strcmp(why, "tdreap") != 0)
+		tsleep(&finished, 0, "reap", 1);
+	lwkt_rele(td);
+}
+
+/* Wait for all of them. */
 static void __unused
 finish(void)
 {
-	const char *why;
 	int n;
 
 	while (atomic_load_acq_int(&finished) != nworkers) {
@@ -75,13 +89,8 @@ finish(void)
 		if (atomic_load_acq_int(&finished) != nworkers)
 			tsleep(&finished, PINTERLOCKED, "finish", 0);
 	}
-	for (n = 0; n < nworkers; ++n) {
-		/* Read once: its sleep ends at each tick. */
-		while ((why = workers[n].td->td_wmesg) == NULL ||
-		    strcmp(why, "tdreap") != 0)
-			tsleep(&finished, 0, "reap", 1);
-		lwkt_rele(workers[n].td);
-	}
+	for (n = 0; n < nworkers; ++n)
+		reap(workers[n].td);
 	nworkers = finished = 0;
 }
 

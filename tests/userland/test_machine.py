@@ -229,6 +229,41 @@ def test_a_bad_access_is_a_trap_and_leaves_memory(machine: UserlandMachine, tmp_
     assert b"MARK:\0" in machine.memory()
 
 
+THREAD = """
+#include <sys/thread.h>
+#include <sys/thread2.h>
+static int here;
+static int *volatile nothing;
+static void __unused
+meet(void)
+{
+	atomic_add_int(&here, 1);
+	while (atomic_load_acq_int(&here) != 2)
+		cpu_pause();
+}
+"""
+
+
+def test_two_cpus_that_trap_at_once_are_one_panic(machine: UserlandMachine, tmp_path: Path) -> None:
+    before = THREAD + "static void trap(void *arg) { meet(); *nothing = 1; }"
+    module = build(machine, tmp_path, 'lwkt_create(trap, 0, 0, 0, 0, 0, "trap"); trap(0);', before=before)
+    # Each time one of the two was late enough, or not: it must be the same to us.
+    for _ in range(5):
+        assert load(machine, module)[1] == Event(EventKind.PANICKED, "Fatal trap 12: page fault while in kernel mode")
+        machine.restart()
+
+
+def test_no_load_ends_well_once_another_cpu_has_panicked(machine: UserlandMachine, tmp_path: Path) -> None:
+    before = THREAD + 'static void die(void *arg) { meet(); panic("elsewhere"); }'
+    order = 'lwkt_create(die, 0, 0, 0, 0, 0, "die"); meet(); while (*(const char *volatile *)&panicstr == 0) continue;'
+    module = build(machine, tmp_path, order + ' kprintf("after it\\n");', before=before)
+    for _ in range(5):
+        text, last = load(machine, module)
+        assert last == Event(EventKind.PANICKED, "elsewhere")
+        assert "after it" not in text
+        machine.restart()
+
+
 def test_silence_is_a_hang_and_leaves_memory(machine: UserlandMachine, tmp_path: Path) -> None:
     module = build(machine, tmp_path, "mark[5] = '!'; kprintf(\"round\\n\"); for (;;) mark[6]++;", before=MARK)
     text, last = load(machine, module, timeout=2.0)

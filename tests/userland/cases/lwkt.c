@@ -74,6 +74,19 @@ CASE(yield_lets_the_next_thread_run)
 		CHECK(order[n] == n % 2 + 1);
 }
 
+CASE(a_yield_with_a_spinlock_held_is_none)
+{
+	spin_init(&spin, "test");
+	word = 0;
+	start(mycpuid, hog, NULL);
+	spin_lock(&spin);
+	lwkt_yield();
+	lwkt_user_yield();
+	CHECK(finished == 0);
+	spin_unlock(&spin);
+	finish();
+}
+
 static void
 bump(void *arg __unused)
 {
@@ -428,15 +441,145 @@ return_at_once(void *arg __unused)
 CASE(a_held_thread_stays_until_it_is_released)
 {
 	struct thread *td;
+	const char *why;
 
 	lwkt_create(return_at_once, NULL, &td, NULL, TDF_NOSTART, 0, "held");
 	CHECK((td->td_flags & TDF_RUNQ) == 0);
 	lwkt_hold(td);
 	lwkt_schedule(td);
-	while (td->td_wmesg == NULL)
+	/* Read once: its sleep ends at each tick. */
+	while ((why = td->td_wmesg) == NULL)
 		cpu_pause();
-	CHECK(strcmp(td->td_wmesg, "tdreap") == 0);
+	CHECK(strcmp(why, "tdreap") == 0);
 	lwkt_rele(td);
+}
+
+#define NIDENTS	4
+
+static int idents[NIDENTS];
+static struct thread *all[12];
+
+static void
+wake_from_ipi(void *ident)
+{
+	wakeup(ident);
+}
+
+static void
+wake_from_the_next(void *ident)
+{
+	lwkt_send_ipiq(globaldata_find((mycpuid + 1) % ncpus), wake_from_ipi,
+	    ident);
+}
+
+static void
+hold_oneself(void *arg __unused)
+{
+	lwkt_hold(curthread);
+}
+
+static void
+do_anything(void *arg)
+{
+	struct thread *child;
+	globaldata_t gd;
+	void *ident, *other;
+	u_int seed = (u_int)(uintptr_t)arg, round, n;
+
+	await(&word, 1);
+	for (round = 0; round < 300; ++round) {
+		seed = seed * 1664525 + 1013904223;
+		n = seed >> 8;
+		ident = &idents[n / 16 % NIDENTS];
+		other = &idents[n / 64 % NIDENTS];
+		gd = globaldata_find((int)(n / 256 % (u_int)ncpus));
+		switch (n % 16) {
+		case 0:
+			tsleep(ident, 0, "any", 1);
+			break;
+		case 1:
+			tsleep_interlock(ident, 0);
+			lwkt_yield();
+			tsleep(other, PINTERLOCKED, "any", 1);
+			break;
+		case 2:
+			tsleep_interlock(ident, 0);
+			break;
+		case 3:
+			wakeup(ident);
+			break;
+		case 4:
+			wakeup_one(ident);
+			break;
+		case 5:
+			wakeup_mycpu(ident);
+			break;
+		case 6:
+			lwkt_setcpu_self(gd);
+			CHECK(mycpu == gd);
+			break;
+		case 7:
+			lwkt_send_ipiq(gd, wake_from_ipi, ident);
+			break;
+		case 8:
+			lwkt_send_ipiq(gd, wake_from_the_next, ident);
+			break;
+		case 9:
+			lwkt_serialize_enter(&slz);
+			zsleep(ident, &slz, 0, "any", 1);
+			lwkt_serialize_exit(&slz);
+			break;
+		case 10:
+			lwkt_serialize_enter(&slz);
+			lwkt_yield();
+			lwkt_serialize_exit(&slz);
+			break;
+		case 11:
+			spin_lock(&spin);
+			++count;
+			ssleep(ident, &spin, 0, "any", 1);
+			--count;
+			spin_unlock(&spin);
+			break;
+		case 12:
+			lwkt_create(hold_oneself, NULL, &child, NULL, 0,
+			    (int)gd->gd_cpuid, "child");
+			reap(child);
+			break;
+		case 13:
+			for (n = 0; n < MAXCPUFIFO; ++n)
+				lwkt_send_ipiq(gd, wake_from_ipi, ident);
+			break;
+		case 14:
+			lwkt_synchronize_ipiqs("any");
+			break;
+		case 15:
+			/* It runs, or sleeps on: this wakes nobody. */
+			lwkt_schedule(all[n / 256 % nitems(all)]);
+			break;
+		}
+	}
+}
+
+/*
+ * Whoever stands on a queue where it is not looked for, or is forgotten there,
+ * is found by a sanitizer, or never comes to its end.
+ */
+CASE(everything_at_once_comes_to_its_end)
+{
+	u_int n;
+
+	word = count = 0;
+	spin_init(&spin, "test");
+	lwkt_serialize_init(&slz);
+	for (n = 0; n < nitems(all); ++n)
+		all[n] = start((int)n, do_anything, (void *)(uintptr_t)n);
+	atomic_store_rel_int(&word, 1);
+	finish();
+	CHECK(count == 0);
+	/* An IPI's IPI is through after the second. */
+	lwkt_synchronize_ipiqs("first");
+	lwkt_synchronize_ipiqs("second");
 }
 
 /* An IPI that prints, while its CPU is printing: that kprintf is lost. */

@@ -444,3 +444,24 @@ CASE(each_message_reaches_exactly_one_receiver)
 		CHECK(taken[n] == 1);
 	CHECK(lwkt_getport(&port) == &a);
 }
+
+static void
+serve_one_held(void *arg)
+{
+	serve_one(arg);
+	lwkt_hold(curthread);
+}
+
+CASE(the_spin_port_of_a_thread_that_is_fixed_to_its_cpu_is_fixed_too)
+{
+	struct thread *td;
+
+	lwkt_initport_replyonly_null(&reply);
+	lwkt_initmsg(&a, &reply, 0);
+	lwkt_create(serve_one_held, NULL, &td, NULL,
+	    TDF_FORCE_SPINPORT | TDF_FIXEDCPU, mycpuid, "fixed");
+	CHECK(td->td_msgport.mp_cpuid == mycpuid);
+	lwkt_sendmsg_oncpu(&td->td_msgport, &a);
+	reap(td);
+	CHECK(a.ms_error == 7);
+}

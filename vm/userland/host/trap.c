@@ -30,10 +30,10 @@ void
 traps_setup(void)
 {
 	static const int numbers[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL };
-	struct sigaction action = { .sa_flags = SA_SIGINFO | SA_RESETHAND };
+	struct sigaction action = { .sa_flags = SA_SIGINFO };
 	size_t n;
 
-	/* Once: a trap inside the handler ends the process. */
+	/* A trap inside the handler, where it is blocked, ends the process. */
 	action.sa_sigaction = trapped;
 	sigemptyset(&action.sa_mask);
 	for (n = 0; n < sizeof(numbers) / sizeof(numbers[0]); ++n)

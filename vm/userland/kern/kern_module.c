@@ -63,6 +63,7 @@ answer(const char *word, const char *fmt, ...)
 	__va_start(ap, fmt);
 	kvsnprintf(text, sizeof(text), fmt, ap);
 	__va_end(ap);
+	ul_stop_if_panicked();
 	busy = 0;
 	ul_host_reply(word, text);
 }

@@ -16,7 +16,7 @@ extern struct globaldata *ul_cpus;
 extern int ul_spins;		/* how long an idle CPU spins before it parks */
 
 /* A spin port of a thread's; eras without owners forget which. */
-void	ul_initport_spin(lwkt_port_t, thread_t);
+void	ul_initport_spin(lwkt_port_t, thread_t, int fixed_cpuid);
 void	ul_enqueue(thread_t);			/* own CPU, critical section */
 void	ul_ipiq_boot(void);
 void	ul_post_from_host(globaldata_t, ipifunc1_t, void *);
@@ -25,6 +25,7 @@ void	ul_wait_a_little(u_int *);		/* spinning, no IPIs taken */
 void	ul_send_wakeup(globaldata_t, ipifunc1_t, void *);
 void	ul_sleepqueues_boot(void);
 void	ul_panic_boot(void);
+void	ul_stop_if_panicked(void);
 void	ul_lock(int *);				/* short, and no IPIs taken */
 void	ul_unlock(int *);
 void	ul_timeout_add(globaldata_t, thread_t, int);

@@ -591,7 +591,8 @@ lwkt_initport_thread(lwkt_port_t port, thread_t td)
 
 /* An owner came with 3.2, a CPU that the port belongs to with 3.6. */
 void
-ul_initport_spin(lwkt_port_t port, thread_t td __unused)
+ul_initport_spin(lwkt_port_t port, thread_t td __unused,
+    int fixed_cpuid __unused)
 {
 	init_as(port, &spin_kind);
 #if __DragonFly_version >= 300200
@@ -599,28 +600,30 @@ ul_initport_spin(lwkt_port_t port, thread_t td __unused)
 	if (td == NULL)
 		port->mp_dropmsg = lwkt_panic_dropmsg;
 #endif
+#if __DragonFly_version >= 300600
+	if (fixed_cpuid)
+		init_oncpu(port, lwkt_spin_putport_oncpu,
+		    (int)td->td_gd->gd_cpuid);
+#endif
 }
 
 #if __DragonFly_version >= 300600
 void
 lwkt_initport_spin(lwkt_port_t port, thread_t td, boolean_t fixed_cpuid)
 {
-	ul_initport_spin(port, td);
-	if (fixed_cpuid)
-		init_oncpu(port, lwkt_spin_putport_oncpu,
-		    (int)td->td_gd->gd_cpuid);
+	ul_initport_spin(port, td, fixed_cpuid);
 }
 #elif __DragonFly_version >= 300200
 void
 lwkt_initport_spin(lwkt_port_t port, thread_t td)
 {
-	ul_initport_spin(port, td);
+	ul_initport_spin(port, td, 0);
 }
 #else
 void
 lwkt_initport_spin(lwkt_port_t port)
 {
-	ul_initport_spin(port, NULL);
+	ul_initport_spin(port, NULL, 0);
 }
 #endif
 

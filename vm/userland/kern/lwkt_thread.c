@@ -218,7 +218,7 @@ lwkt_yield(void)
 	globaldata_t gd = mycpu;
 
 	ul_poll();
-	if (gd->gd_intr_nesting_level != 0)
+	if (gd->gd_intr_nesting_level != 0 || gd->gd_spinlocks != 0)
 		return;
 	crit_enter_quick(td);
 	dequeue(td);
@@ -379,7 +379,7 @@ lwkt_create(void (*func)(void *), void *arg, struct thread **tdp,
 	kvsnprintf(td->td_comm, sizeof(td->td_comm), fmt, ap);
 	__va_end(ap);
 	if (use_spin_port || (tdflags & TDF_FORCE_SPINPORT))
-		ul_initport_spin(&td->td_msgport, td);
+		ul_initport_spin(&td->td_msgport, td, tdflags & TDF_FIXEDCPU);
 	else
 		lwkt_initport_thread(&td->td_msgport, td);
 	if (tdp != NULL)

@@ -247,6 +247,22 @@ ksprintf(char *buffer, const char *fmt, ...)
 	return (length);
 }
 
+static void __dead2
+stop_for_good(void)
+{
+	for (;;)
+		ul_host_sem_wait(curthread->td_ul_sem, -1);
+}
+
+/* Once a CPU has panicked no other says anything more. */
+void
+ul_stop_if_panicked(void)
+{
+	if (__atomic_load_n(&panic_lock, __ATOMIC_SEQ_CST) &&
+	    panic_cpu != mycpu)
+		stop_for_good();
+}
+
 /* The number of bytes printed: 0 when it struck inside another. */
 int
 kvprintf(const char *fmt, __va_list ap)
@@ -264,8 +280,10 @@ kvprintf(const char *fmt, __va_list ap)
 	ul_poll();
 	crit_enter();
 	alone = panic_cpu == gd;
-	if (!alone)
+	if (!alone) {
 		ul_lock(&console_lock);
+		ul_stop_if_panicked();
+	}
 	format(&sink, fmt, ap);
 	ul_host_console(sink.buffer, sink.length);
 	gd->gd_flags &= ~GDF_KPRINTF;
@@ -303,17 +321,14 @@ ul_panic_boot(void)
 	panic_cpu = NULL;
 }
 
-/* Only the first CPU to panic counts; the others stop where they are. */
+/* Only the first CPU to panic counts; others that do stop where they are. */
 static void
 claim(globaldata_t gd)
 {
-	thread_t td = curthread;
-
-	++td->td_critcount;
+	++curthread->td_critcount;
 	if (__atomic_exchange_n(&panic_lock, 1, __ATOMIC_SEQ_CST)) {
 		if (panic_cpu != gd)
-			for (;;)
-				ul_host_sem_wait(td->td_ul_sem, -1);
+			stop_for_good();
 		ul_host_panicked("panic inside a panic");
 	}
 	panic_cpu = gd;
