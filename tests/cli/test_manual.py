@@ -147,6 +147,12 @@ def test_examples_run_and_are_judged_where_a_scenario_knows_them(
     assert (variant["name"], variant["verdict"]) == ("example-1-on-2-cpus", "conforms")
 
 
+def test_a_sleep_that_ends_by_itself_is_waited_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    slow = ASKED_IN_TURN.replace("\t\task(cpu);\n", '\t\ttsleep(desks, 0, "pause", hz / 2);\n\t\task(cpu);\n')
+    assert main(["manual", str(written(tmp_path, page(slow))), "--run", "--cpus", "1"]) == 0
+    assert "     conforms\n" in capsys.readouterr().out
+
+
 def test_a_page_copied_with_line_numbers_runs_as_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = written(tmp_path, numbered(page(ASKED_IN_TURN).expandtabs(8)))
     assert main(["manual", str(path), "--run", "--cpus", "1"]) == 0

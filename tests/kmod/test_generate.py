@@ -119,6 +119,15 @@ def test_where_beginmsg_is_private_the_putport_handler_is_called(era: Era) -> No
     assert "x->p_U.mp_putport(&x->p_U, &x->m_b);" in source
 
 
+def test_a_column_that_ends_in_critical_sections_leaves_them_before_the_next_execution() -> None:
+    (variant,) = parse("MSGPORT x\n{ port P spin; msg a reply P }\nT0 ;\ncrit_enter ;\ncrit_enter ;\n", "x")
+    body = module(variant).source.partition("\nmpt_body_T0(")[2].partition("\n}\n")[0]
+    assert body.endswith("\tcrit_exit();\n\tcrit_exit();")
+    (variant,) = parse("MSGPORT x\n{ port P spin; msg a reply P }\nT0 ;\ncrit_enter ;\ncrit_exit ;\n", "x")
+    body = module(variant).source.partition("\nmpt_body_T0(")[2].partition("\n}\n")[0]
+    assert body.count("crit_exit();") == 1
+
+
 def test_allowed_outcomes_are_data_in_the_module() -> None:
     variant = CATALOGUE["fifo-one-sender/P=thread"]
     source = module(variant, [Outcome("done", ("a", "b")), Outcome("deadlock@T1.3", ("a", "-"))]).source

@@ -142,6 +142,27 @@ def test_the_first_outcome_that_is_not_allowed_stops_the_run_and_shows_its_trace
     assert [entry.tsc for entry in load.trace] == sorted(entry.tsc for entry in load.trace)
 
 
+def test_a_trace_shows_results_that_no_outcome_has_and_cuts_those_too_long(
+    machine: UserlandMachine, tmp_path: Path
+) -> None:
+    flags = "PRIORITY+USER0+USER1+USER2+USER3"
+    variant = variant_of(f"{{ msg abcdefghijklmno reply T0.port flags {flags} }}\n T0 ;\n flags abcdefghijklmno ;\n")
+    assert not variant.observables
+    load = Run(machine, variant, tmp_path, []).load
+    assert (load.ended, load.problems) == ("frozen", ())
+    (entry,) = load.trace
+    assert f"DONE+{flags}".startswith(entry.result) and len(entry.result) > 20
+
+
+def test_a_port_keeps_the_same_message_as_often_as_it_is_put(machine: UserlandMachine, tmp_path: Path) -> None:
+    rows = " sendmsg P a ;\n replymsg a 1 ;\n" * 9
+    variant = variant_of(
+        "{ port P putonly putport keep; port R replyonly replyport done; msg a reply R }\n T0 ;\n" + rows
+    )
+    run = Run(machine, variant, tmp_path)
+    assert [seen.outcome for seen in run.load.sightings] == [Outcome("done", ())]
+
+
 def test_an_allowed_table_may_leave_a_value_open(machine: UserlandMachine, tmp_path: Path) -> None:
     run = Run(machine, catalogue_variant("fifo-one-sender"), tmp_path, [Outcome("done", ("a", "*"))])
     assert run.load.ended == "iterations"

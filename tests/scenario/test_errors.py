@@ -128,6 +128,18 @@ MISTAKES = {
         "holds number, not a message",
         "name a message",
     ),
+    "handlers that could call each other for ever": (
+        "MSGPORT x\n{ port P spin; msg a reply P }\n T0 | T1 ;\n setputport P chain | setputport P netisr(5) ;\n"
+        " »setputport P chain | ;\n",
+        "each other for ever",
+        "once",
+    ),
+    "handlers of a thread's own port that could": (
+        "MSGPORT x\n{ port P spin; msg a reply P }\n T0 | T1 ;\n setputport T0.port chain | ;\n"
+        " setputport T0.port netisr(5) | »setputport T0.port chain ;\n",
+        "T0.port gets a putport handler",
+        "once",
+    ),
     "a text without quotes": (f"MSGPORT x\n{BODY} say »hello ;\n", 'no text in "quotes"', "say TEXT"),
     "a text that joins lines": (f'MSGPORT x\n{BODY} say »"a / b" ;\n', "cannot be said", "ASCII"),
     "a text too long": (f'MSGPORT x\n{BODY} say »"{"!" * 23}" ;\n', "too long", "66"),

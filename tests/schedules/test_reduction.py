@@ -120,6 +120,16 @@ DIRECTED = {
         Grain.CALL,
         {"panic reply-not-held@T0.2", "panic send-not-idle@T0.1", "panic send-not-idle@T1.2"},
     ),
+    "no handler that is assigned meanwhile is lost to one that passes on to what stood there": (
+        """
+        { port P thread owner T1; msg a reply T0.port }
+         T0                     | T1                 ;
+         setputport P return(3) | setputport P chain ;
+         r0 = domsg P a         |                    ;
+        """,
+        Grain.ACCESS,
+        {"3 done"},
+    ),
 }
 
 

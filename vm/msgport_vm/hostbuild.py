@@ -26,7 +26,9 @@ FLAGS = (
     *("-D__DragonFly__", "-U__linux__", "-U__linux", "-U__gnu_linux__", "-Ulinux", "-Uunix", "-U__FreeBSD__"),
     # A kernel before 3.4 may be built for one CPU; modules are for those that are not.
     *("-D_KERNEL", "-DKLD_MODULE", "-DSMP", "-nostdinc", "-ffreestanding", "-fno-builtin", "-fno-common", "-fno-pie"),
-    *("-fno-strict-aliasing", "-fno-stack-protector", "-fno-asynchronous-unwind-tables", "-fno-omit-frame-pointer"),
+    # Time limits are held against ticks, which wrap.
+    *("-fno-strict-aliasing", "-fno-strict-overflow"),
+    *("-fno-stack-protector", "-fno-asynchronous-unwind-tables", "-fno-omit-frame-pointer"),
     *("-mcmodel=kernel", "-mno-red-zone", "-mno-mmx", "-mno-sse", "-mno-sse2", "-msoft-float"),
 )
 # Whatever the compiler turns on by itself for programs (Debian, Ubuntu) is not for a kernel.

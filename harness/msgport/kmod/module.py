@@ -156,7 +156,7 @@ def _view(variant: Variant, allowed: Collection[Outcome] | None, era: Era) -> di
         "messages": [{"name": m.name, "field": message_field(m.name)} for m in variant.messages],
         "serializers": [serializer_field(name) for name in variant.serializers],
         "kept": _kept(variant),
-        "kept_size": 1 << (2 * len(variant.messages)).bit_length(),
+        "kept_size": 1 << sum(len(thread.body) for thread in variant.threads).bit_length(),
         "keeps": any(handler.behaviour == "keep" for _, _, handler in _uses(variant)),
         "takes_kept": any(statement.op == "kept" for thread in variant.threads for statement in thread.body),
         "handlers": handlers,
@@ -233,6 +233,7 @@ def _thread_view(variant: Variant, thread: Thread, writer: Writer, layout: Layou
         "name": identifier(thread.name),
         "cpu": thread.cpu,
         "statements": statements,
+        "still_critical": max(critical, 0),
         "registers": [
             register_variable(s.register) for s in thread.body if s.register and STATEMENTS[s.op].result == "message"
         ],

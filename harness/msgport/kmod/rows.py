@@ -156,7 +156,11 @@ def longest_text(layout: Layout) -> int:
     flags = sum(len(flag) + 1 for flag in FLAGS)
     widths = {"m": name, "n": 20, "f": flags, "q": (name + 1) * (len(layout.messages) + 1)}
     values = sum(widths[place.kind] + 1 for place in layout.places)
-    return max(values, longest_ending(layout)) + 1
+    # A ring shows the result of every statement, observed or not.
+    kinds = {"message": "m", "number": "n", "flags": "f"}
+    ops = {statement.op for thread in layout.variant.threads for statement in thread.body}
+    results = [widths[kinds[result]] for op in ops if (result := STATEMENTS[op].result)]
+    return max(values, longest_ending(layout), *results, 0) + 1
 
 
 def longest_ending(layout: Layout) -> int:

@@ -119,10 +119,17 @@ class Writer:
         member = f"{access(pointer)}mp_{role}"
         if not handler.chains:
             return [f"{member} = {function};"]
+        result = "int" if role == "putport" else "void"
         return [
-            f"if ({member} != {function}) {{",
-            f"\tx->before_{function} = {member};",
-            f"\t{member} = {function};",
+            "/* Another thread may assign one at the same time. */",
+            "for (;;) {",
+            f"\t{result} (*before)(lwkt_port_t, lwkt_msg_t) = {member};",
+            "",
+            f"\tif (before == {function})",
+            "\t\tbreak;",
+            f"\tx->before_{function} = before;",
+            f"\tif (atomic_cmpset_ptr(&{member}, before, {function}))",
+            "\t\tbreak;",
             "}",
         ]
 

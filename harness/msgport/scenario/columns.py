@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from lark import Token, Tree
 
 from msgport.scenario.declare import Names, call_of, flag_names, number
-from msgport.scenario.program import Argument, Ref, Register, Statement, Thread
+from msgport.scenario.program import Argument, Handler, Ref, Register, Statement, Thread
 from msgport.scenario.source import nearest
 from msgport.scenario.statements import OPTIONAL, STATEMENTS, Form, Parameter, Result
 
@@ -174,8 +174,35 @@ def threads(names: Names, cpus: tuple[int, ...], rows: list[Tree[Token]]) -> tup
                     number_of = next(token for token in cell.children[2:] if isinstance(token, Token))
                     cpu_number(names, number_of)
                 body.append(statement)
+    _check_chains(names, bodies)
     made = zip(names.threads, cpus, bodies, strict=True)
     return tuple(Thread(name, cpu, tuple(body)) for name, cpu, body in made), columns
+
+
+def _check_chains(names: Names, bodies: list[list[Statement]]) -> None:
+    """Refuse what can make a ring of handlers: each knows one other, that which stood there when it was assigned."""
+    chains: dict[tuple[str, str], list[Handler]] = {
+        (port.name, role): [handler]
+        for port in names.all_ports()
+        for role, handler in (("putport", port.putport), ("replyport", port.replyport))
+        if handler and handler.chains
+    }
+    again: dict[tuple[str, str], Statement] = {}
+    for statement in (each for body in bodies for each in body):
+        match statement.op, statement.arguments:
+            case "setputport" | "setreplyport", (Ref(name=port), Handler(chains=True) as handler):
+                place = (port, statement.op.removeprefix("set"))
+                if handler in chains.setdefault(place, []):
+                    again[place] = statement
+                chains[place].append(handler)
+    for place, statement in again.items():
+        if len(set(chains[place])) > 1:
+            raise names.source.error(
+                statement.position,
+                f"{place[0]} gets a {place[1]} handler that chains once more, and has another one that chains: behind "
+                "each other they would call each other for ever",
+                "assign each handler that chains once",
+            )
 
 
 def handlers_in(statements: tuple[Statement, ...]) -> set[str]:
