@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -16,18 +16,16 @@ from threading import Thread
 from typing import Literal
 
 from msgport.check.eras import inexpressible, substituted
-from msgport.check.models import Models, with_spin_builtin
+from msgport.check.models import Models, at_odds, with_spin_builtin, without_invariants
 from msgport.check.verdict import Kind, Verdict, untested
 from msgport.deal import Deal
 from msgport.execution import LOADS, Limits, execute
 from msgport.kmod.module import Module, generate
 from msgport.manual.api import Era
-from msgport.manual.panics import ASSERTIONS
 from msgport.report.data import VariantResult, run_data
 from msgport.report.results import ResultsError, ResultsFolder
-from msgport.scenario.outcome import ANY, ANYTHING, matches
+from msgport.scenario.outcome import ANY, ANYTHING
 from msgport.scenario.source import ScenarioError
-from msgport.transcript import Load
 from msgport_vm.machine import BuildError, Facts, Machine, MachineError
 
 WRITE_EVERY = 1.0
@@ -179,23 +177,12 @@ class _Lane:
         seconds = time.monotonic() - start
         observed = execution.observed()
         loads = [life.load for life in execution.lives if life.load]
-        observed = replace(observed, problems=tuple(dict.fromkeys((*observed.problems, *_at_odds(models, loads)))))
+        observed = replace(observed, problems=tuple(dict.fromkeys((*observed.problems, *at_odds(models, loads)))))
         verdict = models.judge(observed, work.order.by, require_seen=work.order.require_seen)
         if execution.last_done:
             verdict = replace(verdict, detail="\n".join((verdict.detail, *execution.last_done)))
         path = str(source.relative_to(work.results.path))
         return VariantResult(variant, verdict, seconds, transcript, path, substituted(variant, Era(work.facts.era)))
-
-
-def _at_odds(models: Models, loads: Iterable[Load]) -> Iterator[str]:
-    """Where a module and the models that it was made from say different things: then one of them is wrong."""
-    for load in loads:
-        if load.environment and load.spin_builtin != models.semantics.spin_builtin:
-            yield "the module found the threads' built-in ports to be of another kind than the machine was booted with"
-        for sighting in load.sightings:
-            known = sighting.whole and not models.variant.says and sighting.number == load.frozen
-            if known and any(matches(pattern, sighting.outcome) for pattern in models.kernel.outcomes):
-                yield f"the module took for forbidden, and stopped at, what the kernel model allows: {sighting.outcome}"
 
 
 def _alone(machine: Machine, work: _Work) -> Generator[tuple[int, VariantResult], None, None]:
@@ -298,10 +285,8 @@ def unfit(models: Models, facts: Facts) -> str:
     endings = {outcome.kind for outcome in models.kernel.outcomes}
     if not facts.expendable and endings & {"panic", "deadlock", "*"}:
         return "may bring the machine down; --allow-panic permits it"
-    panics = {outcome.ending.removeprefix("panic ").partition("@")[0] for outcome in models.kernel.outcomes}
-    if panics & ASSERTIONS and not facts.invariants:
-        known = "unknown" if facts.invariants is None else "off"
-        return f"trips an assertion, which needs INVARIANTS: {known} in this kernel"
+    if models.trip_assertions and not facts.invariants:
+        return without_invariants(facts.invariants)
     return ""
 
 

@@ -17,7 +17,7 @@ from msgport.check.observed import Observed, gather
 from msgport.remains import Remains, remains_of
 from msgport.scenario.outcome import matches
 from msgport.scenario.program import Variant
-from msgport.transcript import Load, Transcript, bad_end, beside_console, excerpt, lives, read
+from msgport.transcript import Load, Transcript, bad_end, beside_console, excerpt, lives, read, stood_in
 from msgport_vm.machine import Event, EventKind, Machine, MachineError, UnloadRefusedError
 
 LOADS = 4096
@@ -242,16 +242,15 @@ def live(
         died = f"the module would not unload: {refusal}"
     if variant and end.kind is EventKind.PANICKED and not (load and load.panic):
         died = f"the machine panicked, and its console does not tell how: {end.text}"
-    if detail := died or _bad_end(end.kind, end.text):
-        keep(bad_end(nonce, detail))
-    return Life(
-        nonce,
-        "".join(text),
-        transcript,
-        end.kind,
-        detail,
-        remains_of(variant, memory, nonce) if variant else None,
-    )
+    detail = died or _bad_end(end.kind, end.text)
+    remains = remains_of(variant, memory, nonce) if variant else None
+    life = Life(nonce, "", transcript, end.kind, detail, remains)
+    # For whoever judges the text again: what is not on the console.
+    if life.steps:
+        keep(stood_in(nonce, life.steps))
+    if detail or (variant and not load):
+        keep(bad_end(nonce, detail or "it loaded and said nothing"))
+    return replace(life, text="".join(text))
 
 
 def _read(text: Sequence[str]) -> Transcript:

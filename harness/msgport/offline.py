@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Literal
 
 from msgport.check.eras import inexpressible, substituted
-from msgport.check.models import consult, with_spin_builtin
+from msgport.check.models import Models, at_odds, consult, with_spin_builtin, without_invariants
 from msgport.check.observed import StaleTranscriptError, gather
 from msgport.check.page_examples import at_other_sizes
-from msgport.check.verdict import untested
+from msgport.check.verdict import Kind, untested
 from msgport.counted import counted
 from msgport.manual.api import Era
 from msgport.report.data import VariantResult
@@ -47,16 +48,33 @@ def judge_transcript(
         if version not in known:
             raise _unknown(theirs[0], known.values())
         models = consult(known[version])
-        if reason := inexpressible(models.variant, era):
+        reason = inexpressible(models.variant, era)
+        if models.trip_assertions and all(load.environment.get("inv") == "0" for load in theirs):
+            reason = without_invariants(False)
+        if reason:
             results.append(VariantResult(models.variant, untested(reason)))
             continue
         if spin_builtin:
             models = with_spin_builtin(models)
         # A load that lost its begin record may have been of any of them.
-        observed = gather(models.variant, [*theirs, *nameless])
+        observed = gather(models.variant, [*theirs, *nameless], {load.nonce: load.steps for load in theirs})
+        observed = replace(observed, problems=tuple(dict.fromkeys((*observed.problems, *at_odds(models, theirs)))))
         verdict = models.judge(observed, by, require_seen=require_seen)
+        if verdict.kind is Kind.VIOLATES and (why := _unsure(theirs, models)):
+            verdict = replace(verdict, kind=Kind.INCONCLUSIVE, detail=f"{why}\n{verdict.detail}")
         results.append(VariantResult(models.variant, verdict, substituted=substituted(models.variant, era)))
     return results
+
+
+def _unsure(loads: Iterable[Load], models: Models) -> str:
+    """Say why the kernel may be of a kind that allows more, where the transcript has lost what kind it is."""
+    if not any(load.headless for load in loads):
+        return ""
+    if any(port.builtin for port in models.variant.ports):
+        return "the record that tells the kind of the threads' built-in ports may be lost"
+    if models.trip_assertions and any("inv" not in load.environment for load in loads):
+        return "it trips an assertion, and whether this kernel has INVARIANTS is lost"
+    return ""
 
 
 def _era(load: Load) -> Era:

@@ -156,6 +156,10 @@ def test_a_fault_makes_a_variant_inconclusive_in_its_own_words(
         (result,) = run(machine, facts, [consult(choose(["two-senders/P=spin"], None)[0])], order, folder)
     assert result.verdict.kind == "inconclusive"
     assert re.search(words, result.verdict.detail)
+    # What was kept tells it as well.
+    assert result.transcript is not None
+    (again,) = judge_transcript((folder.path / result.transcript).read_text(), choose([], None), "both")
+    assert again.verdict.kind == "inconclusive" and re.search(words, again.verdict.detail)
 
 
 HANGS = Event(EventKind.HUNG, "nothing on the console for 20 s")

@@ -24,7 +24,8 @@ def variant(name: str, verdict: str, outcomes: dict[str, int], program: str = "s
 
 
 def run(*variants: dict[str, Any], **environment: Any) -> Run:
-    return Run("r", {"schema": 1, "environment": environment, "variants": list(variants)})
+    data = {"schema": 1, "complete": True, "ended": "done", "environment": environment, "variants": list(variants)}
+    return Run("r", data)
 
 
 def told(old: Run, new: Run) -> str:
@@ -48,6 +49,14 @@ def test_a_new_violation_is_told_with_its_outcome_and_gives_status_1() -> None:
     text = told(old, new)
     assert text.startswith("kernel: stock -> mine\n\nv: conforms -> violates\n")
     assert "    only in the new run: b  (100 of 300)\n" in text
+
+
+def test_a_new_run_that_broke_off_is_no_pass() -> None:
+    old = run(variant("v", "conforms", {"a": 3}), variant("w", "conforms", {"a": 3}))
+    new = run(variant("v", "conforms", {"a": 3}))
+    new.data.update(complete=False, ended="machine-failure")
+    assert compare(old, new).exit_status == 3
+    assert told(old, new).endswith("The new run broke off (machine-failure): what it did not come to is not compared.")
 
 
 def test_what_violated_before_is_no_new_violation() -> None:

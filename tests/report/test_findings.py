@@ -38,6 +38,8 @@ RUN = Run(
     "smp2",
     {
         "schema": 1,
+        "complete": True,
+        "ended": "done",
         "environment": {"kernel": "DragonFly 5.9", "cpus": 2},
         # As it was judged then; today other scenarios exercise the claims.
         "claims": {"getport.first": "deviates", "initmsg.or-flags": "deviates"},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from msgport.scenario.outcome import Outcome
-from msgport.transcript import Load, Segment, Sighting, bad_end, beside_console, excerpt, lives, read
+from msgport.transcript import Load, Segment, Sighting, bad_end, beside_console, excerpt, lives, read, stood_in
 from tests.transcript.writer import Writer, two_outcomes
 
 ABC = Outcome("done", ("a", "b", "c"))
@@ -112,8 +112,35 @@ def test_a_load_that_came_to_a_bad_end_has_a_problem_whatever_its_records_say() 
     (segment,) = lives(two_outcomes().text + bad_end(0x5EED, "the machine hung:\nnothing [on] it") + "msgport# \n")
     assert only(segment).problems == ("the machine hung: nothing [on] it",)
     assert only(segment).iterations == 1000
-    (other,) = lives(two_outcomes().text + bad_end(0x5EEE, "of another load"))
-    assert only(other).complete
+    # Whatever ends its lines, and if the last one was never ended.
+    for end in ("\r\r\n", ""):
+        text = (two_outcomes().text + bad_end(0x5EED, "it hung")).rstrip("\n").replace("\n", end or "\n") + end
+        assert only(*lives(text)).problems == ("it hung",)
+    assert only(*lives(two_outcomes().text + bad_end(0x5EED, "it hung")[:-2])).problems == ("it hung",)
+
+
+def test_a_load_that_only_its_bad_end_tells_of_is_one_all_the_same() -> None:
+    first, other = read(*lives(two_outcomes().text + bad_end(0x5EEE, "it hung"))).loads
+    assert first.complete
+    assert (other.nonce, other.hash, other.problems) == (0x5EEE, "", ("it hung", "none of its records came through"))
+
+
+def test_the_steps_that_memory_told_stand_in_saved_text() -> None:
+    begun = Writer().begin().text + "panic: lwkt_getport() illegal on port 0xfffff80000000000\ncpuid = 1\n"
+    (segment,) = lives(begun + stood_in(0x5EED, ["T1.2", "T0.1"]) + "db> \n")
+    assert segment.console == begun + "db> \n"
+    assert only(segment).steps == {"T0.1", "T1.2"}
+
+
+def test_what_is_lost_right_after_the_first_record_of_one_that_panicked_is_missed() -> None:
+    begun = Writer().begin().lines[0] + "\npanic: lwkt_getport() illegal on port 0xfffff80000000000\ncpuid = 1\n"
+    load = only(begun)
+    assert load.panic and load.problems == ("lost 1 record of 2 or more: 1",)
+
+
+def test_a_name_that_ends_in_panic_announces_none() -> None:
+    text = Writer().begin("special-forward/X=panic").text.replace("X=panic:", "X=panic: foreign words", 1)
+    assert [load.panic for load in read(text).loads] == [None]
 
 
 def test_a_panic_in_an_excerpt_is_not_of_the_load_before() -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from msgport.check.observed import StaleTranscriptError
 from msgport.check.verdict import Kind
-from msgport.manual.panics import PANICS
+from msgport.manual.panics import OTHER, PANICS
 from msgport.offline import UnknownTranscriptError, judge_transcript
 from msgport.selection import choose
 from msgport.transcript import read
@@ -71,3 +72,39 @@ def test_another_cpus_words_anywhere_in_the_words_leave_the_class_or_none(name: 
     at = len("panic: ") + at % (text.index("cpuid = ") - len("panic: "))
     torn = text[:at] + foreign + text[at:]
     assert named(torn) in (name, None), torn
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(st.sampled_from(CLASSES), st.integers(0, 1000), st.sampled_from([3, 5, 8, 16, 30, 60]))
+@example("getport-illegal", 12, 6)
+def test_words_that_are_lost_leave_the_class_or_none(name: str, at: int, size: int) -> None:
+    text = words(name)
+    at %= text.index("Trace beginning")
+    assert named("panic: " + text[max(at, 7) + size :] if at < 7 else text[:at] + text[at + size :]) in (name, None)
+
+
+def test_words_that_read_as_anothers_are_none_where_the_trace_tells_which_it_was() -> None:
+    # It was "port ... msg ... cannot be waited on".
+    said = "panic: port 0xfffff80000001000 cannot be waited on\ncpuid = 0\nTrace beginning at frame 0x0\n"
+    frame = "lwkt_panic_wait{0}() at lwkt_panic_wait{0}+0x1 0xffffffff80000000\n"
+    assert named(said + frame.format("port")) == "waitport-illegal"
+    assert named(said + frame.format("msg")) is None
+
+
+@pytest.mark.parametrize(
+    "said", ["spin_lock: 0xfffff80000000000, indefinite wait!", 'assertion "m->busy == 0" failed in vm_wait at vm.c:7']
+)
+def test_a_panic_of_no_known_words_is_another_one(said: str) -> None:
+    assert named(f"panic: {said}\ncpuid = 1\nTrace beginning at frame 0x0\n") == OTHER
+
+
+def test_two_panics_of_one_nonce_are_none() -> None:
+    begun = "".join(words(name) + "\n" for name in ("getport-illegal", "waitport-illegal"))
+    lines = real_panics()["getport-illegal"].partition("panic: ")[0]
+    twice = lines + words("getport-illegal") + "\n" + lines + words("waitport-illegal")
+    assert begun and {load.panic.name for load in read(twice).loads if load.panic} == {None}
+
+
+def test_a_kernel_that_panics_in_circles_is_read_in_one_go() -> None:
+    text = "panic: assertion " * 20_000 + "\n" + "panic: of no known words at all\n" * 20_000
+    assert named(text) is None

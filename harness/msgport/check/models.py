@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from msgport.check.expectations import undeclared, wrong_expectations
 from msgport.check.observed import Observed
 from msgport.check.verdict import Verdict, judge
+from msgport.manual.panics import ASSERTIONS
 from msgport.model.deviations import deviations_of
 from msgport.model.explore import Exploration, explore
 from msgport.model.semantics import KERNEL, MANUAL, SPIN_KERNEL, Semantics
 from msgport.scenario.library import asked_for
-from msgport.scenario.outcome import Outcome
+from msgport.scenario.outcome import Outcome, matches
 from msgport.scenario.program import Position, Variant
 from msgport.scenario.source import ScenarioError
+from msgport.transcript.load import Load
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,13 @@ class Models:
     def deviations(self, outcome: Outcome) -> Sequence[str]:
         """Name the deviations behind a kernel's outcome that the manual does not permit."""
         return deviations_of(self.variant, outcome, self.semantics)
+
+    @property
+    def trip_assertions(self) -> bool:
+        """Whether the kernel may panic with an assertion that only a kernel with INVARIANTS makes."""
+        return not ASSERTIONS.isdisjoint(
+            o.ending.removeprefix("panic ").partition("@")[0] for o in self.kernel.outcomes
+        )
 
     def judge(self, observed: Observed, by: Literal["both", "manual"], *, require_seen: bool) -> Verdict:
         """Judge what was observed of the variant by what the models allow: see ``verdict.judge``."""
@@ -113,3 +122,19 @@ def explored(variant: Variant, semantics: Semantics = KERNEL) -> Models:
             f"{variant.name}: the kernel model allows what the manual does not, without a named deviation: {outcome}"
         )
     return models
+
+
+def without_invariants(known: bool | None) -> str:
+    """Why a variant that trips an assertion says nothing of a kernel without INVARIANTS, or one (None) that may be."""
+    return f"trips an assertion, which needs INVARIANTS: {'unknown' if known is None else 'off'} in this kernel"
+
+
+def at_odds(models: Models, loads: Iterable[Load]) -> Iterator[str]:
+    """Where a module and the models that it was made from say different things: then one of them is wrong."""
+    for load in loads:
+        if load.environment and load.spin_builtin != models.semantics.spin_builtin:
+            yield "the module found the threads' built-in ports to be of another kind than the machine was booted with"
+        for sighting in load.sightings:
+            known = sighting.whole and not models.variant.says and sighting.number == load.frozen
+            if known and any(matches(pattern, sighting.outcome) for pattern in models.kernel.outcomes):
+                yield f"the module took for forbidden, and stopped at, what the kernel model allows: {sighting.outcome}"

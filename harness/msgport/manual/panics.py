@@ -17,6 +17,15 @@ FOREIGN = 100
 """So many characters of others may stand in one: a line that another CPU prints meanwhile, and some addresses."""
 
 _ADDRESS = "(?:0x)?[0-9a-f]+"
+_BESIDE = re.compile(
+    r"""
+    [0x]*f{3,}[0-9a-f]+ | [0x]*[0-9a-f]{6,}                           # an address, or what is left of one
+    | (?:[ ]at)?[ .][^\s"]*(?:[/.]|c:)[^\s"]*\s*$ | :\d+\s*$          # the place in the source
+    | \S*d[ ]=[ ]\d+\s*$ | \w*ginning[ ]at[ ]frame.*                  # the end of the line behind it
+    """,
+    re.VERBOSE,
+)
+"""What of a panic's line is no wording, whole or in part."""
 
 
 @dataclass(frozen=True)
@@ -77,9 +86,25 @@ def classify_function(function: str) -> str | None:
 
 
 def may_be_known(text: str) -> bool:
-    """Tell whether a text that announces ``other`` may be a known one that is torn: then nothing follows from it."""
+    """Tell whether a text that announces ``other`` may be a known one that others' words fell into."""
     squeezed = "".join(re.sub(r"0x[0-9a-f]+", "", text).split())
     return any(_stands_in(wording.replace("%p", ""), squeezed) for panic in PANICS for wording in panic.wordings)
+
+
+def may_be_left(line: str) -> bool:
+    """Tell whether a line that announces ``other`` may be what is left of a known one: all of it stands in that."""
+    left = "".join(_BESIDE.sub("", line).split())
+    return any(_common(left, wording) >= len(left) - SLIPS for panic in PANICS for wording in panic.wordings)
+
+
+def _common(one: str, other: str) -> int:
+    """The length of the longest common subsequence."""
+    places = {c: sum(1 << at for at, each in enumerate(other) if each == c) for c in set(other)}
+    row = (1 << len(other)) - 1
+    for character in one:
+        here = row & places.get(character, 0)
+        row = (row + here | row - here) & (1 << len(other)) - 1
+    return len(other) - row.bit_count()
 
 
 def _stands_in(wording: str, text: str) -> bool:

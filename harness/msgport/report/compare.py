@@ -48,20 +48,25 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """``environment``: what differs between the machines. ``uncompared``: variants by why they are not compared."""
+    """``environment``: what differs between the machines. ``uncompared``: variants by why they are not compared.
+
+    ``broken_off`` says of the new run how it ended before its time; it is empty when it did not.
+    """
 
     environment: dict[str, tuple[Any, Any]]
     differences: tuple[Difference, ...]
     same: int
     uncompared: dict[str, tuple[str, ...]]
+    broken_off: str = ""
 
     @property
     def exit_status(self) -> int:
-        """1 when a variant violates that did not, 3 when one is newly inconclusive or nothing was compared, else 0."""
+        """1 when a variant violates that did not; 3 when one is newly inconclusive or not all was compared; else 0."""
         worse = {difference.worse for difference in self.differences}
         if Kind.VIOLATES in worse:
             return 1
-        return 3 if Kind.INCONCLUSIVE in worse or not self.same + len(self.differences) else 0
+        compared = self.same + len(self.differences)
+        return 3 if Kind.INCONCLUSIVE in worse or not compared or self.broken_off else 0
 
 
 def compare(old: Run, new: Run) -> Comparison:
@@ -89,13 +94,14 @@ def compare(old: Run, new: Run) -> Comparison:
         tuple(differences),
         same,
         {why: tuple(names) for why, names in uncompared.items()},
+        "" if new.data["complete"] else new.data["ended"],
     )
 
 
 def _stamp(run: Run) -> Mapping[str, Any]:
     """What the run's environment says, what only some targets tell included."""
     environment = run.data["environment"]
-    return {**environment, **environment.get("extra", {}), "extra": None}
+    return {**environment, **(environment.get("extra") or {}), "extra": None}
 
 
 def _why_not(one: dict[str, Any] | None, other: dict[str, Any] | None) -> str:
@@ -160,6 +166,7 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
             for each in comparison.differences
         ],
         "uncompared": {why: list(names) for why, names in comparison.uncompared.items()},
+        "broken_off": comparison.broken_off,
     }
 
 
@@ -189,3 +196,5 @@ def as_text(comparison: Comparison) -> Iterator[str]:
     for why, names in comparison.uncompared.items():
         shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
         yield f"{len(names)} {why}: {shown}"
+    if comparison.broken_off:
+        yield f"The new run broke off ({comparison.broken_off}): what it did not come to is not compared."

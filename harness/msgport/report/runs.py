@@ -39,6 +39,8 @@ def read_run(folder: Path) -> Run:
         raise RunError(f"{path} is not the JSON that `msgport run` writes: {error}") from error
     if not isinstance(data, dict) or data.get("schema") != SCHEMA_VERSION:
         raise RunError(f"{path} is not of the results' version {SCHEMA_VERSION}")
+    if missing := [key for key in ("complete", "ended", "environment", "variants") if key not in data]:
+        raise RunError(f"{path} is not what `msgport run` writes: it lacks {', '.join(missing)}")
     return Run(folder.resolve().name, data)
 
 

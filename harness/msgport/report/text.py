@@ -236,8 +236,10 @@ def _timeline(variant: Variant, trace: Sequence[RingEntry], outcome: Outcome) ->
 
 
 def _is_nothing(variant: Variant, entry: RingEntry) -> bool:
-    """Whether a step entered or left the serializer of a port that has none, being of another kind here."""
-    thread = next(thread for thread in variant.threads if thread.name == entry.thread)
+    """Whether a step is of no thread here, or entered or left the serializer of a port whose kind has none."""
+    thread = next((thread for thread in variant.threads if thread.name == entry.thread), None)
+    if thread is None:
+        return True
     if not 0 < entry.statement <= len(thread.body) or thread.body[entry.statement - 1].op not in ("enter", "exit"):
         return False
     guard = thread.body[entry.statement - 1].arguments[0]

@@ -1,7 +1,7 @@
 """What came out of a machine, read: console text to records, to what each load observed."""
 
 from msgport.transcript.load import Load, Panic, RingEntry, Said, Sighting
-from msgport.transcript.reader import Segment, Transcript, bad_end, beside_console, excerpt, lives, read
+from msgport.transcript.reader import Segment, Transcript, bad_end, beside_console, excerpt, lives, read, stood_in
 from msgport.transcript.records import Record
 
 __all__ = [
@@ -18,4 +18,5 @@ __all__ = [
     "excerpt",
     "lives",
     "read",
+    "stood_in",
 ]

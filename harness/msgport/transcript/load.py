@@ -82,6 +82,8 @@ class Load:
     whether threads' built-in ports were spin ports. ``iterations`` and
     ``ended`` are None without an end record. ``frozen`` is the number of the outcome that froze the rings. ``stuck``
     maps threads to the statement they sleep in. ``overflow`` counts outcomes that the module had no room for.
+    ``headless`` tells that a record of those that say what is loaded on what is lost. ``steps`` are those that the
+    panic may have struck in, where memory told them.
     ``problems`` says, one sentence each, what is lost or contradicts itself: while there is one, nothing is known of
     what the load did beside the sightings that are whole.
     """
@@ -102,6 +104,8 @@ class Load:
     ended: str | None = None
     panic: Panic | None = None
     problems: tuple[str, ...] = ()
+    headless: bool = False
+    steps: frozenset[str] = frozenset()
 
     @property
     def complete(self) -> bool:
@@ -153,6 +157,7 @@ def assemble(nonce: int, life: int, records: Iterable[Record], panic: Panic | No
         reading.ended,
         panic,
         tuple(dict.fromkeys(problems)),
+        any(place not in numbered and place < max(numbered) for place in _PLACES.values()),
     )
 
 
@@ -278,10 +283,11 @@ class _Reading:
 def _loss(numbered: Mapping[int, Record], panic: Panic | None) -> Iterator[str]:
     """What is missing, a sentence each."""
     ends = [sequence for sequence, record in numbered.items() if record.kind == "end"]
-    last = min(ends, default=max(numbered))
+    # Every load begins with two.
+    last = min(ends, default=max(*numbered, 1))
     if max(numbered) > last:
         yield f"records follow the end record {last}: up to {max(numbered)}"
-    missing = sorted(set(range(last)) - set(numbered))
+    missing = sorted(set(range(last if ends else last + 1)) - set(numbered))
     if missing:
         yield f"lost {_count(len(missing), 'record')} of {last + 1}{'' if ends else ' or more'}: {_ranges(missing)}"
     if not ends and panic is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from itertools import takewhile
 
-from msgport.manual.panics import OTHER, classify, classify_function, may_be_known
+from msgport.manual.panics import OTHER, classify, classify_function, may_be_known, may_be_left
 from msgport.transcript.load import Panic
 from msgport_vm.deaths import LINES, Role, first, matches
 
@@ -15,10 +15,12 @@ _FRAME = re.compile(r"^(\w+)\(\) at \1\+", re.M)
 _CPUS = (LINES["cpu"].pattern, LINES["others stop"].pattern)
 _CUT = re.compile(r"cpuid = \d+")
 _ASSERTION = re.compile(r"assertion.* failed in \S+ at \S+:\d+\s*$")
-_BEGINS_LIKE_OURS = re.compile(r"assertion|lwkt_|port |can't wait|message could")
 
 LEGIBLE = 8
 """A panic's text of fewer characters was torn away: no kernel is that curt."""
+
+LONGEST = 1000
+"""Characters of a panic's text at most that are looked at."""
 
 CONTINUED = 3
 """How many lines a panic's text may go on for: some have a line feed in them, others are wrapped by a terminal."""
@@ -35,11 +37,17 @@ def find(text: str, start: int, end: int) -> Panic | None:
     if trap and (not announced or trap.start() < announced[0]):
         said = part[trap.start() :].partition("\n")[0]
     elif announced:
-        name, said = _read(part[announced[0] :])
-        if name in (None, OTHER) and (announced[1:] or _SECONDARY.search(part)):
+        name, said = _read(part[announced[0] : announced[0] + (1 + CONTINUED) * LONGEST])
+        later = {classify(_line(part, at)) for at in announced[1:]} - {OTHER}
+        if later - {name} or (name in (None, OTHER) and (announced[1:] or _SECONDARY.search(part))):
             # Another CPU panicked at the same moment, and their words stand in each other.
             name = None
-        name = name or _traced(part)
+        traced = _traced(part)
+        if name is None:
+            name = traced
+        elif traced not in (None, name) and not announced[1:]:
+            # What is left of a text that lost words may read as another's.
+            name = None
     else:
         name, said = _traced(part), "a panic whose text was lost"
     cpus = {int(match["cpu"]) for line in _CPUS for match in line.finditer(part)}
@@ -54,7 +62,13 @@ def _ends(line: str) -> bool:
 def _torn_into(text: str) -> set[int]:
     """Where a panic is announced in the middle of a word, a record's perhaps, and what follows is one of ours."""
     ends = (match.end() for match in _ANNOUNCED.finditer(text))
-    return {end for end in ends if classify(text[end:].partition("\n")[0]) != OTHER}
+    return {end for end in ends if classify(_line(text, end)) != OTHER}
+
+
+def _line(text: str, start: int) -> str:
+    """The rest of the line from there on; no more of it than a panic's text has (a kernel may go on for ever)."""
+    end = text.find("\n", start, start + LONGEST)
+    return text[start : end if end >= 0 else start + LONGEST]
 
 
 def _traced(text: str) -> str | None:
@@ -73,6 +87,17 @@ def _read(text: str) -> tuple[str | None, str]:
             return classify(joined), joined
     # The panicking CPU skips the console lock: another's text may stand in the middle of this one.
     followed = bool(lines) and _ends(lines[0])
-    whole = _ASSERTION.search(said) or (not _CUT.search(said) and (followed or not _BEGINS_LIKE_OURS.match(said)))
-    torn = not whole or len(said.strip()) < LEGIBLE or may_be_known(joined)
+    whole = _ASSERTION.search(said) if "assertion" in said else followed and not _CUT.search(said)
+    torn = not whole or len(said.strip()) < LEGIBLE or may_be_known(joined) or may_be_left(said)
     return (None if torn else OTHER), said
+
+
+def better(one: Panic | None, other: Panic) -> Panic:
+    """What two channels tell of one panic: a class before none or other, and none where two are told."""
+    if one is None or one.name == other.name:
+        return one or other
+    known = [each for each in (one, other) if each.name not in (None, OTHER)]
+    if len(known) == 2:
+        return Panic(None, one.text, one.cpu)
+    # Of the two, a text of no class is the spoilt one.
+    return known[0] if known else (one if one.name is None else other)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from msgport.transcript import records
@@ -14,8 +14,8 @@ from msgport.transcript.records import Found
 
 _BOOT = re.compile(r"^.*Copyright \(c\) .*The DragonFly Project\.", re.MULTILINE)
 _BUFFER, _CONSOLE = "[the kernel's message buffer, out of its memory]", "[its console again]"
-_EXCERPT = re.compile(rf"\r?\n{re.escape(_BUFFER)}\r?\n(.*?){re.escape(_CONSOLE)}\r?\n", re.DOTALL)
-_BAD_END = re.compile(r"\r?\n\[load ([0-9a-f]{8}) came to a bad end: ([^\r\n]*)\]\r?\n")
+_EXCERPT = re.compile(rf"\r*\n{re.escape(_BUFFER)}\r*\n(.*?){re.escape(_CONSOLE)}(?:\r*\n|\Z)", re.DOTALL)
+_NOTE = re.compile(r"(?:^|\r*\n)\[load ([0-9a-f]{8}) (came to a bad end|stood in): ([^\r\n]*)(?:\r*\n|\Z)")
 
 
 @dataclass(frozen=True)
@@ -23,12 +23,14 @@ class Segment:
     """The text of one machine's life, from boot to death.
 
     ``console`` is what it said there, ``buffers`` what was read of its message buffer, once or several times;
-    ``bad_ends`` has, by nonce, what became of loads otherwise than their records tell.
+    ``bad_ends`` has, by nonce, what became of loads otherwise than their records tell; ``steps`` those that a panic
+    may have struck in, as the machine's memory told them.
     """
 
     console: str
     buffers: tuple[str, ...] = ()
     bad_ends: Mapping[int, str] = field(default_factory=dict)
+    steps: Mapping[int, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,11 @@ def bad_end(nonce: int, detail: str) -> str:
     return f"\n[load {nonce:08x} came to a bad end: {' '.join(detail.split())}]\n"
 
 
+def stood_in(nonce: int, steps: Iterable[str]) -> str:
+    """A line of saved text: the steps that a load's panic may have struck in."""
+    return f"\n[load {nonce:08x} stood in: {' '.join(sorted(steps))}]\n"
+
+
 def lives(text: str) -> list[Segment]:
     """Cut saved text at each boot of the kernel, so that a nonce used again after it means another load.
 
@@ -70,9 +77,12 @@ def lives(text: str) -> list[Segment]:
 
 
 def _segment(text: str) -> Segment:
-    console = _EXCERPT.sub("", text)
-    ends = {int(nonce, 16): detail for nonce, detail in _BAD_END.findall(console)}
-    return Segment(_BAD_END.sub("", console), tuple(_EXCERPT.findall(text)), ends)
+    console, buffers = _EXCERPT.sub("", text), tuple(_EXCERPT.findall(text))
+    notes: dict[str, dict[int, str]] = defaultdict(dict)
+    for nonce, what, said in _NOTE.findall(console):
+        notes[what][int(nonce, 16)] = said.removesuffix("]")
+    steps = {nonce: frozenset(said.split()) for nonce, said in notes["stood in"].items()}
+    return Segment(_NOTE.sub("", console), buffers, notes["came to a bad end"], steps)
 
 
 def read(*segments: Segment | str) -> Transcript:
@@ -86,9 +96,15 @@ def read(*segments: Segment | str) -> Transcript:
     for life, segment in enumerate(segments):
         segment = segment if isinstance(segment, Segment) else Segment(segment)
         found, died, stray = _life(segment)
+        for nonce, theirs in found.items():
+            each_once = (each.record for each in theirs)
+            load = assemble(nonce, life, each_once, died.get(nonce), segment.bad_ends.get(nonce))
+            loads.append(replace(load, steps=segment.steps.get(nonce, frozenset())))
+        # A load of which nothing came through may have been any variant's.
         loads += [
-            assemble(nonce, life, (each.record for each in theirs), died.get(nonce), segment.bad_ends.get(nonce))
-            for nonce, theirs in found.items()
+            Load(nonce, life, problems=(detail, "none of its records came through"))
+            for nonce, detail in segment.bad_ends.items()
+            if nonce not in found
         ]
         strays += stray
     return Transcript(tuple(loads), tuple(strays))
@@ -113,8 +129,13 @@ def _life(segment: Segment) -> tuple[dict[int, list[Found]], dict[int, Panic], l
         for place, (start, end) in enumerate(pairwise(begins)):
             panic = panics.find(text, start, end)
             if panic and place:
-                first.setdefault(here[place - 1].record.nonce, panic)
+                nonce = here[place - 1].record.nonce
+                before = first.setdefault(nonce, panic)
+                if before.name != panic.name:
+                    # Two loads with one nonce, or a death told twice and spoilt once.
+                    first[nonce] = Panic(None, before.text, before.cpu)
             elif panic:
                 strays.append(panic)
-        died |= {nonce: panic for nonce, panic in first.items() if nonce not in died or died[nonce].name is None}
+        for nonce, panic in first.items():
+            died[nonce] = panics.better(died.get(nonce), panic)
     return found, died, strays
