@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Literal
 
 from msgport.check.eras import inexpressible, substituted
-from msgport.check.models import Models, at_odds, consult, with_spin_builtin, without_invariants
+from msgport.check.models import Models, at_odds, consult, with_spin_builtin
 from msgport.check.observed import StaleTranscriptError, gather
 from msgport.check.page_examples import at_other_sizes
 from msgport.check.verdict import Kind, untested
@@ -48,10 +48,7 @@ def judge_transcript(
         if version not in known:
             raise _unknown(theirs[0], known.values())
         models = consult(known[version])
-        reason = inexpressible(models.variant, era)
-        if models.trip_assertions and all(load.environment.get("inv") == "0" for load in theirs):
-            reason = without_invariants(False)
-        if reason:
+        if reason := inexpressible(models.variant, era):
             results.append(VariantResult(models.variant, untested(reason)))
             continue
         if spin_builtin:
@@ -67,13 +64,11 @@ def judge_transcript(
 
 
 def _unsure(loads: Iterable[Load], models: Models) -> str:
-    """Say why the kernel may be of a kind that allows more, where the transcript has lost what kind it is."""
-    if not any(load.headless for load in loads):
-        return ""
-    if any(port.builtin for port in models.variant.ports):
+    """Say why the kernel may be of a kind that allows more, where the transcript does not tell what kind it is."""
+    if any(load.headless for load in loads) and any(port.builtin for port in models.variant.ports):
         return "the record that tells the kind of the threads' built-in ports may be lost"
-    if models.trip_assertions and any("inv" not in load.environment for load in loads):
-        return "it trips an assertion, and whether this kernel has INVARIANTS is lost"
+    if models.trip_assertions and any(load.environment.get("inv") != "1" for load in loads):
+        return "it trips an assertion, which needs INVARIANTS: the module was built without, or does not tell"
     return ""
 
 

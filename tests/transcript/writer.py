@@ -24,9 +24,10 @@ class Writer:
         content: str = "0123456789abcdef",
         era: str = "E",
         iterations: int = 0,
+        inv: int = 1,
     ) -> Writer:
         self.add("begin", h=content, s=scenario)
-        return self.add("env", cpus=4, osrel=400000, era=era, inv=1, seed=7, iter=iterations, ms=500)
+        return self.add("env", cpus=4, osrel=400000, era=era, inv=inv, seed=7, iter=iterations, ms=500)
 
     def end(self, iterations: int, why: str = "time") -> Writer:
         return self.add("end", n=len(self.lines), i=iterations, why=why)

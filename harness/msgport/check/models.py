@@ -124,11 +124,6 @@ def explored(variant: Variant, semantics: Semantics = KERNEL) -> Models:
     return models
 
 
-def without_invariants(known: bool | None) -> str:
-    """Why a variant that trips an assertion says nothing of a kernel without INVARIANTS, or one (None) that may be."""
-    return f"trips an assertion, which needs INVARIANTS: {'unknown' if known is None else 'off'} in this kernel"
-
-
 def at_odds(models: Models, loads: Iterable[Load]) -> Iterator[str]:
     """Where a module and the models that it was made from say different things: then one of them is wrong."""
     for load in loads:
