@@ -79,7 +79,7 @@ STATEMENTS: dict[str, Form] = {
     "enter": Form(("guard",), None, None, "enter a serializer"),
     "exit": Form(("guard",), None, None, "leave it"),
     "crit_enter": Form((), None, None, "enter a critical section: this CPU takes no IPI, runs nothing else"),
-    "crit_exit": Form((), None, None, "leave it"),
+    "crit_exit": Form((), None, None, "leave it; what is open when the column ends is left after it"),
     "setcpu": Form(("number",), None, None, "move this thread to another CPU"),
     "setputport": Form(("port", "putport"), None, None, "assign mp_putport"),
     "setreplyport": Form(("port", "replyport"), None, None, "assign mp_replyport"),
