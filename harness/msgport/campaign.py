@@ -16,7 +16,7 @@ from threading import Thread
 from typing import Literal
 
 from msgport.check.eras import inexpressible, substituted
-from msgport.check.models import Models, at_odds, with_spin_builtin
+from msgport.check.models import Models, noting_odds, with_spin_builtin
 from msgport.check.verdict import Kind, Verdict, untested
 from msgport.deal import Deal
 from msgport.execution import LOADS, Limits, execute
@@ -175,9 +175,8 @@ class _Lane:
             # Of a load that is broken off too: its last words may tell why somebody broke it off.
             transcript = work.results.write_file(variant.name, "transcript.txt", "".join(said))
         seconds = time.monotonic() - start
-        observed = execution.observed()
         loads = [life.load for life in execution.lives if life.load]
-        observed = replace(observed, problems=tuple(dict.fromkeys((*observed.problems, *at_odds(models, loads)))))
+        observed = noting_odds(execution.observed(), models, loads)
         verdict = models.judge(observed, work.order.by, require_seen=work.order.require_seen)
         if execution.last_done:
             verdict = replace(verdict, detail="\n".join((verdict.detail, *execution.last_done)))

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Literal
 
 from msgport.check.eras import inexpressible, substituted
-from msgport.check.models import Models, at_odds, consult, with_spin_builtin
+from msgport.check.models import Models, consult, noting_odds, with_spin_builtin
 from msgport.check.observed import StaleTranscriptError, gather
 from msgport.check.page_examples import at_other_sizes
 from msgport.check.verdict import Kind, untested
@@ -55,8 +55,7 @@ def judge_transcript(
             models = with_spin_builtin(models)
         # A load that lost its begin record may have been of any of them.
         observed = gather(models.variant, [*theirs, *nameless], {load.nonce: load.steps for load in theirs})
-        observed = replace(observed, problems=tuple(dict.fromkeys((*observed.problems, *at_odds(models, theirs)))))
-        verdict = models.judge(observed, by, require_seen=require_seen)
+        verdict = models.judge(noting_odds(observed, models, theirs), by, require_seen=require_seen)
         if verdict.kind is Kind.VIOLATES and (why := _unsure(theirs, models)):
             verdict = replace(verdict, kind=Kind.INCONCLUSIVE, detail=f"{why}\n{verdict.detail}")
         results.append(VariantResult(models.variant, verdict, substituted=substituted(models.variant, era)))

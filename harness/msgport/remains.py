@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from msgport.kmod import memory as kmod_memory
 from msgport.kmod.memory import FINISHED, read_rings, read_steps
-from msgport.kmod.rows import NONE, NUMBERS, Layout
+from msgport.kmod.rows import KINDS, NONE, NUMBERS, Layout
 from msgport.manual.api import show_flags
 from msgport.scenario.canonical import written
 from msgport.scenario.program import Statement, Thread, Variant
@@ -16,8 +16,6 @@ from msgport.transcript.load import RingEntry
 
 PHASES = ("before or between executions", "in execution {}", "tidying up after execution {}", "letting its threads go")
 """What a module is at, by the number of its phase."""
-
-KINDS = {"message": "m", "number": "n", "flags": "f"}
 
 
 @dataclass(frozen=True)

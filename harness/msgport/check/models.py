@@ -124,7 +124,12 @@ def explored(variant: Variant, semantics: Semantics = KERNEL) -> Models:
     return models
 
 
-def at_odds(models: Models, loads: Iterable[Load]) -> Iterator[str]:
+def noting_odds(observed: Observed, models: Models, loads: Iterable[Load]) -> Observed:
+    """Add to what was observed where the loads' modules are at odds with the models, each once."""
+    return replace(observed, problems=tuple(dict.fromkeys((*observed.problems, *_at_odds(models, loads)))))
+
+
+def _at_odds(models: Models, loads: Iterable[Load]) -> Iterator[str]:
     """Where a module and the models that it was made from say different things: then one of them is wrong."""
     for load in loads:
         if load.environment and load.spin_builtin != models.semantics.spin_builtin:

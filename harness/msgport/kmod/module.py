@@ -25,7 +25,7 @@ from msgport.kmod.names import (
     serializer_field,
     string,
 )
-from msgport.kmod.rows import Layout, is_wild, longest_ending, longest_text
+from msgport.kmod.rows import KINDS, Layout, is_wild, longest_ending, longest_text
 from msgport.kmod.statements import SHOWN, HandlerFunction, Writer, flags, write_handler
 from msgport.manual.api import Era
 from msgport.scenario.canonical import canonical, content_hash, written
@@ -216,7 +216,6 @@ def _check_example(variant: Variant) -> None:
 def _thread_view(variant: Variant, thread: Thread, writer: Writer, layout: Layout) -> dict[str, Any]:
     statements: list[dict[str, Any]] = []
     critical = 0
-    number_of = {"message": "m", "number": "n", "flags": "f", None: "-"}
     for number, statement in enumerate(thread.body, 1):
         slot = layout.register.get(f"{thread.name}:{statement.register}")
         statements.append(
@@ -238,7 +237,7 @@ def _thread_view(variant: Variant, thread: Thread, writer: Writer, layout: Layou
             register_variable(s.register) for s in thread.body if s.register and STATEMENTS[s.op].result == "message"
         ],
         "uses_x": any("x->" in line or "(x," in line for s in statements for line in s["lines"]),
-        "results": "".join(number_of[STATEMENTS[s.op].result] for s in thread.body),
+        "results": "".join(KINDS.get(STATEMENTS[s.op].result or "", "-") for s in thread.body),
         "shared": moves or sum(other.cpu == thread.cpu for other in variant.threads) > 1,
     }
 

@@ -20,6 +20,9 @@ NONE, NULL, STRAY, EMPTY, ANYTHING = "MPT_NONE", "MPT_NULL", "MPT_STRAY", "MPT_E
 NUMBERS = {name: -0x7FFFFFFFFFFFFFFF + place for place, name in enumerate((NONE, NULL, STRAY, EMPTY, ANYTHING))}
 """What the names stand for in a module."""
 
+KINDS = {"message": "m", "number": "n", "flags": "f"}
+"""The kind of a statement's result, as ``Place`` has it."""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -48,7 +51,7 @@ class Layout:
         for observable in variant.observables:
             match observable.kind:
                 case "register":
-                    kind = {"message": "m", "number": "n", "flags": "f"}[results[observable.subject] or ""]
+                    kind = KINDS[results[observable.subject] or ""]
                 case "error" | "calls":
                     kind = "n"
                 case "flags":
@@ -157,10 +160,9 @@ def longest_text(layout: Layout) -> int:
     widths = {"m": name, "n": 20, "f": flags, "q": (name + 1) * (len(layout.messages) + 1)}
     values = sum(widths[place.kind] + 1 for place in layout.places)
     # A ring shows the result of every statement, observed or not.
-    kinds = {"message": "m", "number": "n", "flags": "f"}
     ops = {statement.op for thread in layout.variant.threads for statement in thread.body}
-    results = [widths[kinds[result]] for op in ops if (result := STATEMENTS[op].result)]
-    return max(values, longest_ending(layout), *results, 0) + 1
+    results = [widths[KINDS[result]] for op in ops if (result := STATEMENTS[op].result)]
+    return max(values, longest_ending(layout), *results) + 1
 
 
 def longest_ending(layout: Layout) -> int:

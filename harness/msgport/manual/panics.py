@@ -88,7 +88,11 @@ def classify_function(function: str) -> str | None:
 def may_be_known(text: str) -> bool:
     """Tell whether a text that announces ``other`` may be a known one that others' words fell into."""
     squeezed = "".join(re.sub(r"0x[0-9a-f]+", "", text).split())
-    return any(_stands_in(wording.replace("%p", ""), squeezed) for panic in PANICS for wording in panic.wordings)
+    wordings = (wording.replace("%p", "") for panic in PANICS for wording in panic.wordings)
+    return any(
+        len(squeezed) - len(wording) <= FOREIGN and _common(squeezed, wording) >= len(wording) - SLIPS
+        for wording in wordings
+    )
 
 
 def may_be_left(line: str) -> bool:
@@ -105,19 +109,3 @@ def _common(one: str, other: str) -> int:
         here = row & places.get(character, 0)
         row = (row + here | row - here) & (1 << len(other)) - 1
     return len(other) - row.bit_count()
-
-
-def _stands_in(wording: str, text: str) -> bool:
-    """Tell whether all characters of a wording but SLIPS stand in a text, in order, among no more than FOREIGN."""
-    if len(text) - len(wording) > FOREIGN:
-        return False
-    # How far one comes in the wording with none left out, with one, ...
-    reached = [-1] * (SLIPS + 1)
-    reached[0] = 0
-    for character in text:
-        for slips in range(SLIPS, -1, -1):
-            for more in range(slips + 1):
-                at = reached[slips - more] + more
-                if reached[slips - more] >= 0 and wording[at : at + 1] == character:
-                    reached[slips] = max(reached[slips], at + 1)
-    return any(place >= len(wording) - (SLIPS - slips) for slips, place in enumerate(reached) if place >= 0)

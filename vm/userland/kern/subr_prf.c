@@ -247,20 +247,14 @@ ksprintf(char *buffer, const char *fmt, ...)
 	return (length);
 }
 
-static void __dead2
-stop_for_good(void)
-{
-	for (;;)
-		ul_host_sem_wait(curthread->td_ul_sem, -1);
-}
-
 /* Once a CPU has panicked no other says anything more. */
 void
 ul_stop_if_panicked(void)
 {
 	if (__atomic_load_n(&panic_lock, __ATOMIC_SEQ_CST) &&
 	    panic_cpu != mycpu)
-		stop_for_good();
+		for (;;)
+			ul_host_sem_wait(curthread->td_ul_sem, -1);
 }
 
 /* The number of bytes printed: 0 when it struck inside another. */
@@ -327,8 +321,7 @@ claim(globaldata_t gd)
 {
 	++curthread->td_critcount;
 	if (__atomic_exchange_n(&panic_lock, 1, __ATOMIC_SEQ_CST)) {
-		if (panic_cpu != gd)
-			stop_for_good();
+		ul_stop_if_panicked();
 		ul_host_panicked("panic inside a panic");
 	}
 	panic_cpu = gd;
